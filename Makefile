@@ -1,0 +1,42 @@
+# `make help` says what there is. Needs Linux on x86-64, Python 3.11 or newer (PYTHON=...) and a package index.
+# Recipes `exec`, so that a signal which make passes on reaches the program and not a shell in between.
+SHELL := /bin/sh
+PYTHON ?= python3
+ARGS ?=
+BENCHMARKS := $(wildcard benchmarks/[a-z]*.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types bench lock clean install-demo install-test
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+demo: install-demo ## Start the embedded stack, replay the example traffic, print the report and the bill
+	@exec .venv/bin/fivelevers demo $(ARGS)
+
+test: install-test ## Run all tests (ARGS="-k name" for some of them)
+	@exec .venv/bin/python -m pytest $(ARGS)
+
+lint: install-test ## Check style
+	@exec .venv/bin/ruff check $(ARGS) .
+
+types: install-test ## Check types
+	@exec .venv/bin/mypy $(ARGS)
+
+bench: install-test $(BENCHMARKS:%=run-%) ## Run every benchmark
+
+lock: ## Resolve the locked requirements anew
+	@PYTHON="$(PYTHON)" exec requirements/lock.sh
+
+clean: ## Remove the virtual environment, state and caches
+	@rm -rf .venv .fivelevers build dist .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+run-benchmarks/%: install-test
+	@exec .venv/bin/python benchmarks/$* $(ARGS)
+
+install-demo:
+	@exec $(PYTHON) requirements/install.py demo
+
+install-test:
+	@exec $(PYTHON) requirements/install.py test

@@ -1,0 +1,127 @@
+"""Faults on demand: rules that say which requests go wrong and how."""
+
+import random
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from examples.provider_simulator.errors import ApiError
+
+FaultKind = Literal["429", "500", "529", "timeout", "cut_stream", "no_stream_usage"]
+_KINDS = get_args(FaultKind)
+_FIELDS = {"match", "fault", "times", "rate", "hang_s", "after_chunks", "retry_after_s"}
+_MATCH = {"model", "api", "key", "stream", "contains"}
+_NUMBERS = ("rate", "hang_s", "after_chunks", "retry_after_s")
+MAX_RULES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What of a request a rule can match."""
+
+    model: str
+    api: str
+    key: str
+    stream: bool
+    text: str
+
+
+@dataclass(slots=True)
+class Rule:
+    """`times_left` None: without end. `rate`: the share of matching requests that it hits."""
+
+    fault: FaultKind
+    match: dict[str, Any]
+    times_left: int | None = None
+    rate: float = 1.0
+    hang_s: float = 30.0
+    after_chunks: int = 3
+    retry_after_s: int = 1
+    hits: int = 0
+
+    def matches(self, target: Target) -> bool:
+        if self.fault in {"cut_stream", "no_stream_usage"} and not target.stream:
+            return False
+        wanted = {name: value for name, value in self.match.items() if name != "contains"}
+        same = all(getattr(target, name) == value for name, value in wanted.items())
+        return same and self.match.get("contains", "") in target.text
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "fault": self.fault,
+            "match": self.match,
+            "times_left": self.times_left,
+            "rate": self.rate,
+            "hits": self.hits,
+        }
+
+
+class Faults:
+    """The rules in order; the first that matches and is drawn hits. Draws are repeatable by seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.clear()
+
+    def clear(self) -> None:
+        self.rules: list[Rule] = []
+        self._random = random.Random(f"faults {self._seed}")
+
+    def add(self, rows: Any) -> None:
+        """Append rules from JSON: one object, a list, or {"rules": [...]}. All are read before one is added."""
+        if isinstance(rows, dict):
+            rows = rows.get("rules", [rows])
+        if not isinstance(rows, list):
+            raise ValueError("rules: give a rule or a list of rules")  # noqa: TRY004 (callers report ValueError alone)
+        rules = [_rule(row, f"rules[{index}]") for index, row in enumerate(rows)]
+        if len(self.rules) + len(rules) > MAX_RULES:
+            raise ValueError(f"rules: more than {MAX_RULES}; DELETE /sim/faults first")
+        self.rules += rules
+
+    def draw(self, target: Target) -> Rule | None:
+        for rule in self.rules:
+            if rule.times_left != 0 and rule.matches(target) and self._random.random() < rule.rate:
+                rule.hits += 1
+                if rule.times_left is not None:
+                    rule.times_left -= 1
+                return rule
+        return None
+
+
+def raise_error(rule: Rule, provider: str) -> None:
+    """Raise the error of a 429, 500 or 529 rule; OpenAI, which has no 529, says the same with a 503."""
+    if rule.fault == "429":
+        raise ApiError(
+            429, "Rate limit reached for requests", code="rate_limit_exceeded", retry_after_s=rule.retry_after_s
+        )
+    if rule.fault == "500":
+        raise ApiError(500, "The server had an error while processing your request", code="server_error")
+    if rule.fault == "529":
+        raise ApiError(529 if provider == "anthropic" else 503, "Overloaded", code="server_overloaded")
+
+
+def _rule(row: Any, path: str) -> Rule:
+    if not isinstance(row, dict):
+        raise ValueError(f"{path}: {row!r} is not an object")  # noqa: TRY004 (callers report ValueError alone)
+    _only(row, _FIELDS, path)
+    if row.get("fault") not in _KINDS:
+        raise ValueError(f"{path}.fault: {row.get('fault')!r} is not one of {', '.join(_KINDS)}")
+    match = row.get("match") or {}
+    _only(match, _MATCH, f"{path}.match")
+    numbers = {name: _number(row, name, path) for name in _NUMBERS if name in row}
+    if numbers.get("rate", 0) > 1:
+        raise ValueError(f"{path}.rate: {row['rate']} is not in 0..1")
+    times = int(_number(row, "times", path)) if row.get("times") is not None else None
+    return Rule(fault=row["fault"], match=dict(match), times_left=times, **numbers)
+
+
+def _number(row: dict[str, Any], name: str, path: str) -> Any:
+    value = row[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise ValueError(f"{path}.{name}: {value!r} is not a number from 0 on")
+    return value if name in {"rate", "hang_s"} else int(value)
+
+
+def _only(row: Any, known: set[str], path: str) -> None:
+    unknown = set(row) - known if isinstance(row, dict) else {repr(row)}
+    if unknown:
+        raise ValueError(f"{path}.{min(unknown)}: unknown; known are {', '.join(sorted(known))}")

@@ -1,0 +1,20 @@
+"""The command line. One file per command; none imports LiteLLM, and what is slow to import loads inside the command.
+
+Exit codes: 0 fine, 1 the answer is no, 2 could not run.
+"""
+
+import typer
+
+from fivelevers.cli.down import down
+from fivelevers.cli.up import up
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _about() -> None:
+    """Pay less for the same answers, and prove it: five cost levers for the LiteLLM proxy and Envoy."""
+
+
+app.command()(up)
+app.command()(down)

@@ -1,0 +1,167 @@
+"""The engine: one request, one plan; and what an attempt cost once it has ended.
+
+``prepare`` runs once per request, before anything is sent; adapters carry its plan out and hand every attempt back to
+``settle``. Both are pure: clock and identifiers come in as arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+from fivelevers.metering.arms import Arm, assign, unit_interval
+from fivelevers.metering.cost import Unknown, cost, list_cost
+from fivelevers.metering.event import Attempt, UsageSource
+from fivelevers.order import LEVERS, Mode
+from fivelevers.policy import Caller, Policy, Route
+from fivelevers.prices import PriceBook, Usage
+from fivelevers.request import Request
+
+SESSION_HEADER = "x-fivelevers-session"
+CHARS_PER_TOKEN = 4  # the estimate for tokens that no provider reported; reported apart wherever it is used
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was decided for one request. ``u`` is its place in [0, 1), shared by all levers of the route."""
+
+    request_id: str
+    started_at: float
+    request: Request
+    caller: Caller
+    route: Route
+    tenant: str
+    session: str
+    explicit_session: bool
+    u: float
+    arm: Arm
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one attempt ended, as the proxy saw it. ``usage`` None: the provider never said."""
+
+    at: float
+    started_at: float
+    model: str
+    provider: str
+    provider_key: str | None
+    deployment: str | None
+    provider_request_id: str | None
+    success: bool
+    error: str | None
+    finish_reason: str | None
+    usage: Usage | None
+    reported: bool
+    generated_chars: int = 0
+
+
+def prepare(
+    request: Request, hints: Mapping[str, Any], caller: Caller, policy: Policy, *, request_id: str, now: float
+) -> Plan:
+    """The plan of one request. ``hints`` are the body's fields that may name its session."""
+    route = policy.match(caller, request.model)
+    tenant = caller.tenant(route.tenant)
+    session, explicit = session_of(request, hints, caller, tenant)
+    u = unit_interval(route.name, session)
+    percents = {
+        lever.name: route.levers.of(lever.name).percent / 100
+        for lever in LEVERS
+        if route.levers.of(lever.name).mode is Mode.ON
+    }
+    return Plan(
+        request_id=request_id,
+        started_at=now,
+        request=request,
+        caller=caller,
+        route=route,
+        tenant=tenant,
+        session=session,
+        explicit_session=explicit,
+        u=u,
+        arm=assign(u, route.holdout, percents),
+        policy=policy.hash,
+    )
+
+
+def session_of(request: Request, hints: Mapping[str, Any], caller: Caller, tenant: str) -> tuple[str, bool]:
+    """The session's name, 16 hex digits that say nothing about the client, and whether the client named it itself."""
+    header = caller.headers.get(SESSION_HEADER)
+    if header:
+        return _session(tenant, "explicit", header), True
+    metadata = hints.get("metadata")
+    for value in (hints.get("litellm_session_id"), metadata.get("session_id") if isinstance(metadata, dict) else None):
+        if isinstance(value, str) and value:
+            return _session(tenant, "explicit", value), True
+    for name in ("conversation", "prompt_cache_key", "previous_response_id"):
+        value = hints.get(name)
+        if isinstance(value, dict):
+            value = value.get("id")
+        if isinstance(value, str) and value:
+            return _session(tenant, name, value), False
+    return _session(tenant, "opening", request.opening.hex()), False
+
+
+def _session(tenant: str, kind: str, value: str) -> str:
+    parts = (tenant, kind, value)
+    return sha256("".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def settle(plan: Plan, answer: Answer, prices: PriceBook, *, event_id: str) -> Attempt:
+    """The attempt as the ledger keeps it: usage by kind, what it cost, its list cost, what it had cost without us."""
+    usage, source = _usage(plan, answer)
+    price = prices.price(answer.model, provider=answer.provider, deployment=answer.deployment)
+    paid = _known(cost(usage, price))
+    listed = _known(list_cost(usage, prices.list_price(answer.model, provider=answer.provider)))
+    return Attempt(
+        event_id=event_id,
+        request_id=plan.request_id,
+        at=answer.at,
+        started_at=answer.started_at,
+        route=plan.route.name,
+        tenant=plan.tenant,
+        team=plan.caller.team,
+        key=plan.caller.key,
+        key_alias=plan.caller.key_alias,
+        session=plan.session,
+        explicit_session=plan.explicit_session,
+        tags=plan.caller.tags,
+        api=plan.request.api.value,
+        stream=plan.request.stream,
+        alias=plan.request.model,
+        model=answer.model,
+        provider=answer.provider,
+        provider_key=answer.provider_key,
+        deployment=answer.deployment,
+        provider_request_id=answer.provider_request_id,
+        success=answer.success,
+        error=answer.error,
+        finish_reason=answer.finish_reason,
+        usage=usage,
+        usage_source=source,
+        cost_usd=paid,
+        list_cost_usd=listed,
+        cost_without_us_usd=paid,  # no lever changes a request yet, so nothing else would have been paid
+        savings=(),
+        u=plan.u,
+        holdout=plan.arm.holdout,
+        treated=tuple(lever.name for lever in LEVERS if lever.name in plan.arm.treated),
+        policy=plan.policy,
+    )
+
+
+def _usage(plan: Plan, answer: Answer) -> tuple[Usage, UsageSource]:
+    if answer.usage is not None:
+        return answer.usage, UsageSource.REPORTED if answer.reported else UsageSource.ESTIMATED
+    if answer.reported:  # the provider refused: it answered, and billed nothing
+        return Usage(), UsageSource.NONE
+    prompt = -(-plan.request.chars // CHARS_PER_TOKEN)
+    return Usage(input=prompt, output=-(-answer.generated_chars // CHARS_PER_TOKEN)), UsageSource.ESTIMATED
+
+
+def _known(amount: Decimal | Unknown) -> Decimal | None:
+    return amount if isinstance(amount, Decimal) else None

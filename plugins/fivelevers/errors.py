@@ -1,0 +1,81 @@
+"""What can go wrong, as types.
+
+    FiveLeversError
+    ├── PolicyError    a policy file says something that it may not say (one or more problems)
+    ├── PriceError     a price map or a price override file can not be read or used (one or more problems)
+    ├── LedgerError    the spool or the ledger can not be written or read
+    └── StackError     the embedded stack can not be started or stopped
+
+A file from outside is read to its end before it is refused: its error carries every `Problem` found, not the first.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Self
+
+_LONGEST_VALUE = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file: where it stands, what stands there, which rule it breaks and what to write instead.
+
+    `path` is dotted, from the root of the file (`routes.chat.semantic_cache.max_wrong`); `line` counts from 1.
+    """
+
+    path: str
+    value: object
+    rule: str
+    fix: str
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self._place()}{self.path}: {_shown(self.value)} {self.rule}; {self.fix}"
+
+    def _place(self) -> str:
+        if self.file is None:
+            return ""
+        return f"{self.file}: " if self.line is None else f"{self.file}:{self.line}: "
+
+
+def _shown(value: object) -> str:
+    """The value as its author would know it again, cut where it would fill the screen."""
+    text = str(value) if isinstance(value, Decimal) else repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
+
+
+class FiveLeversError(Exception):
+    """The root: whoever catches this catches every error that this package raises on purpose."""
+
+
+class _FileError(FiveLeversError):
+    """A file was refused; `problems` says why, one line each in the message."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    @classmethod
+    def of(cls, path: str, value: object, rule: str, fix: str, *, file: str | None = None) -> Self:
+        """The error for a single problem."""
+        return cls((Problem(path, value, rule, fix, file),))
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class PolicyError(_FileError):
+    """The policy file breaks one or more rules."""
+
+
+class PriceError(_FileError):
+    """A price map or price override file breaks one or more rules."""
+
+
+class LedgerError(FiveLeversError):
+    """The spool or the ledger can not be written or read."""
+
+
+class StackError(FiveLeversError):
+    """The embedded stack can not be started or stopped."""

@@ -1,0 +1,53 @@
+"""Tokens times rates: what usage costs at a price, exact to the picodollar.
+
+Amounts are USD in whole picodollars (1e-12 USD): the ledger adds them up as 64-bit integers, so every sum is exact in
+any order and any database. Each kind of token is rounded by itself, half to even (no drift over many requests), and a
+total is the sum of its rounded parts: the parts that a report shows always add up to its total.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+from fivelevers.prices import Kind, Price, Usage
+
+PICODOLLAR: Final = Decimal("1e-12")
+"""The smallest amount, in USD."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A cost that can not be told: tokens of these kinds were billed, and `source` states no rate for them."""
+
+    model: str
+    kinds: tuple[Kind, ...]
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.model}: no rate for {', '.join(self.kinds)} ({self.source}); state it in the price override file"
+
+
+def rounded(usd: Decimal) -> Decimal:
+    """The amount in whole picodollars."""
+    return usd.quantize(PICODOLLAR, ROUND_HALF_EVEN)
+
+
+def cost_parts(usage: Usage, price: Price, *, batch: bool = False) -> dict[Kind, Decimal] | Unknown:
+    """USD for each kind that has tokens. One kind without a rate makes the whole cost unknown."""
+    tokens = {kind: count for kind, count in usage.items() if count}
+    rates = {kind: price.rate(kind, prompt_tokens=usage.prompt, batch=batch) for kind in tokens}
+    missing = tuple(kind for kind, rate in rates.items() if rate is None)
+    if missing:
+        return Unknown(price.model, missing, price.source)
+    return {kind: rounded(tokens[kind] * rate) for kind, rate in rates.items() if rate is not None}
+
+
+def cost(usage: Usage, price: Price, *, batch: bool = False) -> Decimal | Unknown:
+    """USD for all of it. No tokens cost 0 at any price, an unknown one too."""
+    parts = cost_parts(usage, price, batch=batch)
+    return parts if isinstance(parts, Unknown) else sum(parts.values(), rounded(Decimal(0)))
+
+
+def list_cost(usage: Usage, listed: Price) -> Decimal | Unknown:
+    """USD as if nothing were cached or batched. `listed` is the list price of the model that was asked for."""
+    return cost(Usage(input=usage.prompt, output=usage.output), listed)

@@ -1,0 +1,113 @@
+"""What the ledger is told: one `Attempt` per call to a provider, one `OutcomeSeen` per word about an answer.
+
+A request of a client is one or more attempts with one ``request_id``; the last one is the answer, those before it were
+superseded. Events are written once and never changed; a later outcome is a later event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from fivelevers.metering.attribution import Basis, Saving
+from fivelevers.metering.outcomes import Outcome, Source
+from fivelevers.order import LEVER_NAMES
+from fivelevers.prices import Usage
+
+
+class UsageSource(StrEnum):
+    """Who counted the tokens. Only what the provider reported is reconciled with its bill."""
+
+    REPORTED = "reported"
+    ESTIMATED = "estimated"  # ours, where the provider never said: a cut stream, a call that timed out
+    NONE = "none"  # nothing was generated: an error answer, a hit
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to one deployment. Times are seconds since the epoch; money is USD, None where a price is unknown.
+
+    ``provider_key`` is a fingerprint of the provider account's key; ``u`` and ``holdout`` are the arm (words.md);
+    ``treated`` the levers that were on for the session; ``error`` the class of the failure.
+    """
+
+    event_id: str
+    request_id: str
+    at: float
+    started_at: float
+    route: str
+    tenant: str
+    team: str | None
+    key: str
+    key_alias: str | None
+    session: str
+    explicit_session: bool
+    tags: tuple[str, ...]
+    api: str
+    stream: bool
+    alias: str
+    model: str
+    provider: str
+    provider_key: str | None
+    deployment: str | None
+    provider_request_id: str | None
+    success: bool
+    error: str | None
+    finish_reason: str | None
+    usage: Usage
+    usage_source: UsageSource
+    cost_usd: Decimal | None
+    list_cost_usd: Decimal | None
+    cost_without_us_usd: Decimal | None
+    savings: tuple[Saving, ...]
+    u: float
+    holdout: bool
+    treated: tuple[str, ...]
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeSeen:
+    """One word about the answer to ``request_id``, by ``source`` (outcomes.py ranks them)."""
+
+    event_id: str
+    request_id: str
+    at: float
+    outcome: Outcome
+    source: Source
+    detail: str | None = None
+
+
+Event = Attempt | OutcomeSeen
+
+
+def to_record(event: Event) -> dict[str, Any]:
+    """A JSON-ready mapping; money as decimal strings, so that nothing is rounded on the way."""
+    record = asdict(event)
+    record["kind"] = "attempt" if isinstance(event, Attempt) else "outcome"
+    return record
+
+
+def from_record(record: dict[str, Any]) -> Event:
+    """The event again. Raises KeyError, TypeError or ValueError on a record that is none."""
+    values = dict(record)
+    kind = values.pop("kind")
+    if kind == "outcome":
+        values["outcome"], values["source"] = Outcome(values["outcome"]), Source(values["source"])
+        return OutcomeSeen(**values)
+    if kind != "attempt":
+        raise ValueError(f"kind: {kind!r} is neither attempt nor outcome")
+    values["usage"], values["usage_source"] = Usage(**values["usage"]), UsageSource(values["usage_source"])
+    for name in ("cost_usd", "list_cost_usd", "cost_without_us_usd"):
+        values[name] = None if values[name] is None else Decimal(values[name])
+    values["savings"] = tuple(_saving(part) for part in values["savings"])
+    values["tags"], values["treated"] = tuple(values["tags"]), tuple(values["treated"])
+    return Attempt(**values)
+
+
+def _saving(part: dict[str, str]) -> Saving:
+    if part["lever"] not in LEVER_NAMES:
+        raise ValueError(f"savings.lever: {part['lever']!r} is none of {', '.join(LEVER_NAMES)}")
+    return Saving(part["lever"], Basis(part["basis"]), Decimal(part["usd"]))

@@ -1,0 +1,94 @@
+"""What Prometheus scrapes. Base units, ``_total``, labels route, model and lever only: never a user or a request id.
+
+With several proxy workers, set PROMETHEUS_MULTIPROC_DIR (prometheus_client's own convention): each scrape then sums
+over all of them. Without it a scrape sees the worker that answers it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from fivelevers.metering.event import Attempt, OutcomeSeen
+
+_log = logging.getLogger("fivelevers")
+_LOG_AGAIN_AFTER_S = 60.0
+
+registry = CollectorRegistry(auto_describe=True)
+
+cost_usd = Counter("fivelevers_cost_usd", "What providers were paid.", ["route", "model"], registry=registry)
+baseline_cost_usd = Counter(
+    "fivelevers_baseline_cost_usd", "What the same requests had cost with every lever off.", ["route", "model"],
+    registry=registry,
+)  # fmt: skip
+saved_usd = Counter("fivelevers_saved_usd", "Saved by a lever.", ["route", "lever"], registry=registry)
+lost_usd = Counter("fivelevers_lost_usd", "Paid more because of a lever.", ["route", "lever"], registry=registry)
+tokens = Counter("fivelevers_tokens", "Tokens by kind.", ["route", "model", "kind"], registry=registry)
+unpriced = Counter(
+    "fivelevers_unpriced_attempts", "Attempts whose price is unknown.", ["route", "model"], registry=registry
+)
+outcomes = Counter("fivelevers_outcomes", "Outcomes as they became known.", ["outcome", "source"], registry=registry)
+requests = Counter("fivelevers_requests", "Decisions of a lever.", ["lever", "result"], registry=registry)
+bypass = Counter(
+    "fivelevers_bypass", "Requests that went on without a lever, since it could not act.", ["lever", "reason"],
+    registry=registry,
+)  # fmt: skip
+decision_seconds = Histogram(
+    "fivelevers_decision_seconds", "Time that a request waited for its plan.", ["route"],
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1), registry=registry,
+)  # fmt: skip
+spool_bytes = Gauge(
+    "fivelevers_spool_bytes", "Accepted events that the ledger does not have yet.", registry=registry,
+    multiprocess_mode="livemax",
+)  # fmt: skip
+policy_bad = Gauge(
+    "fivelevers_policy_bad", "1 while the policy file is unusable and the last good policy acts.", registry=registry,
+    multiprocess_mode="livemax",
+)  # fmt: skip
+
+
+def count_attempt(attempt: Attempt) -> None:
+    """Add one attempt to the counters."""
+    labels = (attempt.route, attempt.model)
+    for kind, count in attempt.usage.items():
+        if count:
+            tokens.labels(*labels, kind.value).inc(count)
+    if attempt.cost_usd is None or attempt.cost_without_us_usd is None:
+        unpriced.labels(*labels).inc()
+        return
+    cost_usd.labels(*labels).inc(float(attempt.cost_usd))
+    baseline_cost_usd.labels(*labels).inc(float(attempt.cost_without_us_usd))
+    for part in attempt.savings:
+        counter = saved_usd if part.usd >= 0 else lost_usd
+        counter.labels(attempt.route, part.lever).inc(float(abs(part.usd)))
+
+
+def count_outcome(seen: OutcomeSeen) -> None:
+    outcomes.labels(seen.outcome.value, seen.source.value).inc()
+
+
+def scrape() -> bytes:
+    """The exposition text, over all workers where prometheus_client is in multi-process mode."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        merged = CollectorRegistry()
+        MultiProcessCollector(merged)
+        return generate_latest(merged)
+    return generate_latest(registry)
+
+
+_logged_at: dict[tuple[str, str], float] = {}  # bounded: reasons are words of this code, never of a request
+
+
+def count_bypass(lever: str, reason: str, error: BaseException | None = None) -> None:
+    """A request goes on without ``lever``: count it, and say so in one line a minute for each reason."""
+    bypass.labels(lever, reason).inc()
+    now = time.monotonic()
+    if now - _logged_at.get((lever, reason), -_LOG_AGAIN_AFTER_S) >= _LOG_AGAIN_AFTER_S:
+        _logged_at[lever, reason] = now
+        _log.warning("%s steps aside, traffic passes: %s: %s", lever, reason, error, exc_info=error if error else None)
+
+

@@ -1,0 +1,38 @@
+"""Names of requests that only their own caller can speak about.
+
+A request id is a UUID (version 8): 74 random bits, then a code over them and the caller's key. So any worker of any
+replica can tell whose request it was without looking anything up. ``litellm_call_id`` is no identity: clients set it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from hashlib import sha256
+from uuid import UUID
+
+_RANDOM_BYTES = 10
+
+
+def new_request_id(key: str) -> str:
+    """A fresh id, 32 hex digits, for a request of this key (the proxy's hash of it)."""
+    head = bytearray(secrets.token_bytes(_RANDOM_BYTES))
+    head[6] = head[6] & 0x0F | 0x80  # version 8
+    head[8] = head[8] & 0x3F | 0x80  # variant of RFC 9562
+    return (bytes(head) + _code(bytes(head), key)).hex()
+
+
+def owns(request_id: str, key: str) -> bool:
+    """Whether ``request_id`` was given to a request of this key."""
+    try:
+        raw = UUID(request_id).bytes
+    except ValueError:
+        return False
+    return hmac.compare_digest(raw[_RANDOM_BYTES:], _code(raw[:_RANDOM_BYTES], key))
+
+
+def _code(head: bytes, key: str) -> bytes:
+    # The master key is the one secret that all replicas of a proxy share already.
+    secret = (os.environ.get("LITELLM_MASTER_KEY") or "fivelevers").encode()
+    return hmac.digest(secret, b"fivelevers request\0" + head + key.encode("utf-8", "surrogatepass"), sha256)[:6]

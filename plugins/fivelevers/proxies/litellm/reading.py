@@ -1,0 +1,203 @@
+"""LiteLLM's shapes read into ours: who calls, what was asked, how an attempt ended. No decision is made here.
+
+Each field was checked against LiteLLM 1.106.2 on chat, messages and responses, streamed and not, bridged and not
+(tests/wire/test_litellm_contract.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from fivelevers.engine import Answer
+from fivelevers.policy import Caller
+from fivelevers.prices import Usage
+from fivelevers.request import Api, Request, parse
+
+_APIS = {
+    "acompletion": Api.CHAT,
+    "completion": Api.CHAT,
+    "anthropic_messages": Api.MESSAGES,
+    "aresponses": Api.RESPONSES,
+    "responses": Api.RESPONSES,
+    "aembedding": Api.EMBEDDINGS,
+    "embeddings": Api.EMBEDDINGS,
+}
+_ID_HEADERS = ("llm_provider-x-request-id", "llm_provider-request-id")
+_TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens"})
+
+
+@dataclass(slots=True)
+class Deployment:
+    """The deployment that an attempt went to, as the deployment hook saw it."""
+
+    call_type: str
+    started_at: float
+    model: str
+    provider: str
+    provider_key: str | None
+    id: str | None
+    partial: Usage | None = field(default=None)
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def request_of(data: Mapping[str, Any], call_type: str) -> tuple[Request, Mapping[str, Any]]:
+    """The canonical request, and the fields that may name its session.
+
+    The fields are those that the client sent; their values those that hooks before ours left, since these are what
+    LiteLLM sends on.
+    """
+    sent = mapping(mapping(data.get("proxy_server_request")).get("body"))
+    body = {name: data.get(name, value) for name, value in sent.items()} if sent else data
+    bucket = mapping(data.get("metadata") or data.get("litellm_metadata"))
+    hints = {**body, "litellm_session_id": data.get("litellm_session_id"), "metadata": bucket}
+    return parse(_APIS.get(str(call_type), Api.OTHER), body), hints
+
+
+def caller_of(key: Any, data: Mapping[str, Any]) -> Caller:
+    """Who calls: from LiteLLM's ``UserAPIKeyAuth`` and the request that came with it."""
+    http = mapping(data.get("proxy_server_request"))
+    bucket = mapping(data.get("metadata") or data.get("litellm_metadata"))
+    tags = bucket.get("tags")
+    return Caller(
+        path=str(getattr(key, "request_route", None) or bucket.get("user_api_key_request_route") or ""),
+        headers={str(k).lower(): str(v) for k, v in mapping(http.get("headers")).items()},
+        key=key_name(key),
+        key_alias=getattr(key, "key_alias", None),
+        team=getattr(key, "team_id", None),
+        team_alias=getattr(key, "team_alias", None),
+        end_user=getattr(key, "end_user_id", None),
+        tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
+    )
+
+
+def key_name(key: Any) -> str:
+    """LiteLLM's hash of the caller's key; never the key."""
+    name = str(getattr(key, "token", None) or getattr(key, "api_key", None) or "anonymous")
+    return sha256(name.encode()).hexdigest() if name.startswith("sk-") else name
+
+
+def deployment_of(kwargs: Mapping[str, Any], call_type: object, now: float) -> Deployment:
+    """What the deployment hook says about the attempt that starts."""
+    info = mapping(kwargs.get("model_info"))
+    model, provider = named(str(info.get("base_model") or kwargs.get("model") or ""), kwargs.get("custom_llm_provider"))
+    deployment_id = info.get("id")
+    return Deployment(
+        call_type=str(getattr(call_type, "value", call_type)),
+        started_at=now,
+        model=model,
+        provider=provider,
+        provider_key=fingerprint(kwargs.get("api_key")),
+        id=str(deployment_id) if deployment_id else None,
+    )
+
+
+def named(model: str, provider: object) -> tuple[str, str]:
+    """(model without its provider's prefix, provider)."""
+    prefix, slash, rest = model.partition("/")
+    if isinstance(provider, str) and provider:
+        return (rest if slash and prefix == provider else model), provider
+    return (rest, prefix) if slash else (model, "unknown")
+
+
+def fingerprint(api_key: object) -> str | None:
+    """Names a provider account in the ledger without giving its key away: 8 hex digits of its SHA-256."""
+    return sha256(api_key.encode()).hexdigest()[:8] if isinstance(api_key, str) and api_key else None
+
+
+def answer_of(kwargs: Mapping[str, Any], response: Any, deployment: Deployment | None, start: float, end: float) -> Answer:
+    """The end of an attempt that LiteLLM logged as a success."""
+    log = mapping(kwargs.get("standard_logging_object"))
+    provider = log.get("custom_llm_provider") or (deployment.provider if deployment else None)
+    model, provider = named(str(log.get("model") or ""), provider)
+    params = mapping(kwargs.get("litellm_params"))
+    if deployment is not None and deployment.model:
+        model, provider = deployment.model, deployment.provider
+    hit = log.get("cache_hit") is True
+    usage = None if hit else usage_of(mapping(mapping(log.get("metadata")).get("usage_object")))
+    return Answer(
+        at=end,
+        started_at=start,
+        model=model,
+        provider=provider,
+        provider_key=deployment.provider_key if deployment else fingerprint(kwargs.get("api_key")),
+        deployment=(deployment.id if deployment else None) or log.get("model_id"),
+        provider_request_id=None if hit else _provider_request_id(log, response),
+        success=True,
+        error=None,
+        finish_reason=finish_reason(response),
+        usage=usage,
+        reported=hit or (usage is not None and _reported(log, params)),
+    )
+
+
+def usage_of(counted: Mapping[str, Any]) -> Usage | None:
+    """LiteLLM's usage object by kind of token. Its ``prompt_tokens`` hold cached and written ones too."""
+    if not counted:
+        return None
+    details = mapping(counted.get("prompt_tokens_details"))
+    read = _int(details.get("cached_tokens") or counted.get("cache_read_input_tokens"))
+    by_ttl = mapping(details.get("cache_creation_token_details"))
+    write_1h = _int(by_ttl.get("ephemeral_1h_input_tokens"))
+    written = _int(
+        details.get("cache_creation_tokens")
+        or counted.get("cache_creation_input_tokens")
+        or details.get("cache_write_tokens")
+    )
+    write_5m = max(written - write_1h, _int(by_ttl.get("ephemeral_5m_input_tokens")))
+    prompt = _int(counted.get("prompt_tokens"))
+    return Usage(
+        input=max(prompt - read - write_5m - write_1h, 0),
+        cache_read=read,
+        cache_write_5m=write_5m,
+        cache_write_1h=write_1h,
+        output=_int(counted.get("completion_tokens")),
+    )
+
+
+def _reported(log: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    """Whether the provider counted the tokens, or LiteLLM guessed them, which it does without saying so.
+
+    It guesses when a client left a stream, and when a stream ended without usage. The latter shows in what a guess
+    lacks: details of the prompt (OpenAI's shape), or any prompt token at all (Anthropic's).
+    """
+    for bucket in ("metadata", "litellm_metadata"):
+        if mapping(params.get(bucket)).get("client_disconnected"):
+            return False
+    usage = mapping(mapping(log.get("metadata")).get("usage_object"))
+    if log.get("stream") is not True:
+        return True
+    return bool(usage.get("prompt_tokens")) and usage.get("prompt_tokens_details") is not None
+
+
+def _provider_request_id(log: Mapping[str, Any], response: Any) -> str | None:
+    """The provider's own name for the call, as its bill and its support know it."""
+    headers = mapping(mapping(log.get("hidden_params")).get("additional_headers"))
+    for name in _ID_HEADERS:
+        if headers.get(name):
+            return str(headers[name])
+    found = getattr(response, "id", None)
+    return str(found) if found else None
+
+
+def finish_reason(response: Any) -> str | None:
+    """Why the answer ended, in OpenAI's words (chat) or the Responses API's (`max_output_tokens`, `completed`)."""
+    choices = getattr(response, "choices", None)
+    if choices:
+        return getattr(choices[0], "finish_reason", None)
+    incomplete = getattr(response, "incomplete_details", None)
+    reason = getattr(incomplete, "reason", None) or mapping(incomplete).get("reason")
+    return reason or getattr(response, "status", None)
+
+
+def truncated(reason: str | None) -> bool:
+    return reason in _TRUNCATED
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

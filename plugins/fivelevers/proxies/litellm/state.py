@@ -1,0 +1,48 @@
+"""What the plugin holds for as long as its process lives: policy, prices, meter."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from fivelevers.errors import PriceError
+from fivelevers.meter import Meter
+from fivelevers.price_overrides import load_overrides
+from fivelevers.prices import PriceBook, find_litellm_map
+from fivelevers.stores.policy_file import PolicyFile
+
+_log = logging.getLogger("fivelevers")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    policy: PolicyFile
+    prices: PriceBook
+    meter: Meter
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """FIVELEVERS_POLICY, FIVELEVERS_PRICES, FIVELEVERS_STATE_DIR and FIVELEVERS_LEDGER_URL; never raises."""
+        policy = os.environ.get("FIVELEVERS_POLICY")
+        if not policy:
+            _log.warning("FIVELEVERS_POLICY is not set: every request is on the default route, with every lever off")
+        return cls(PolicyFile(Path(policy) if policy else None), _prices(), Meter.from_environment())
+
+
+def _prices() -> PriceBook:
+    overrides = os.environ.get("FIVELEVERS_PRICES")
+    try:
+        book = PriceBook.from_litellm_map(find_litellm_map())
+    except PriceError as error:
+        _log.error("no price is known, tokens are metered all the same: %s", error)  # noqa: TRY400
+        return PriceBook({})
+    if not overrides:
+        return book
+    try:
+        return PriceBook(book.rows, load_overrides(Path(overrides)))
+    except PriceError as error:
+        _log.error("price overrides refused, list prices are used:\n%s", error)  # noqa: TRY400
+        return book

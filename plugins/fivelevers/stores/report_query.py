@@ -1,0 +1,119 @@
+"""What the report reads: the ledger summed per group, session and arm, in the database.
+
+The session stays in the grouping since intervals are clustered by it; outcomes are resolved here, strongest source
+first and the latest among equals, so an outcome that comes late changes the next report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, desc, func, literal, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from fivelevers.errors import LedgerError
+from fivelevers.metering.outcomes import Outcome
+from fivelevers.metering.report import Cluster, GroupBy
+from fivelevers.prices import Kind, Usage
+from fivelevers.stores.ledger import Ledger, Usd, attempts, outcomes, savings, tags
+
+_ZERO = literal(Decimal(0), Usd)
+
+
+def clusters(ledger: Ledger, by: GroupBy, since: float) -> Iterator[Cluster]:
+    """One row per group, session and arm, of attempts that ended at ``since`` (seconds since the epoch) or later."""
+    try:
+        with ledger.engine.connect() as connection:
+            for row in connection.execution_options(yield_per=1000).execute(_clusters(by, since)).mappings():
+                yield _cluster(row)
+    except SQLAlchemyError as error:
+        raise LedgerError(f"ledger: can not be read: {error}") from error
+
+
+def savings_by_lever(ledger: Ledger, by: GroupBy, since: float) -> Iterator[tuple[str, str, str, Decimal]]:
+    """(group, lever, basis, USD) of every saving."""
+    group = _group(by)
+    query = select(group, savings.c.lever, savings.c.basis, func.sum(savings.c.usd, type_=Usd))
+    query = _joined(query, by).join(savings, savings.c.event_id == attempts.c.event_id).where(attempts.c.at >= since)
+    try:
+        with ledger.engine.connect() as connection:
+            for row in connection.execute(query.group_by(group, savings.c.lever, savings.c.basis)):
+                yield row[0], row[1], row[2], row[3]
+    except SQLAlchemyError as error:
+        raise LedgerError(f"ledger: can not be read: {error}") from error
+
+
+def _group(by: GroupBy) -> ColumnElement[str]:
+    columns: dict[GroupBy, ColumnElement[str]] = {
+        GroupBy.TOTAL: literal("all"),
+        GroupBy.ROUTE: attempts.c.route,
+        GroupBy.TEAM: func.coalesce(attempts.c.team, "(no team)"),
+        GroupBy.KEY: func.coalesce(attempts.c.key_alias, attempts.c.key),
+        GroupBy.TAG: tags.c.tag,
+        GroupBy.MODEL: attempts.c.model,
+    }
+    return columns[by]
+
+
+def _joined(query: Select[Any], by: GroupBy) -> Select[Any]:
+    query = query.select_from(attempts)
+    return query.join(tags, tags.c.event_id == attempts.c.event_id) if by is GroupBy.TAG else query
+
+
+def _clusters(by: GroupBy, since: float) -> Select[Any]:
+    # The order of outcomes.resolve: strongest source, its latest word, failure before success at one moment.
+    order = (outcomes.c.strength, desc(outcomes.c.at), outcomes.c.outcome)
+    rank = func.row_number().over(partition_by=outcomes.c.request_id, order_by=order)
+    said = select(outcomes.c.request_id, outcomes.c.outcome, rank.label("n"))
+    ranked = said.where(outcomes.c.outcome != Outcome.UNKNOWN.value).subquery()
+    known = select(ranked.c.request_id, ranked.c.outcome).where(ranked.c.n == 1).subquery()
+    last = func.row_number().over(
+        partition_by=attempts.c.request_id, order_by=(desc(attempts.c.at), desc(attempts.c.success), attempts.c.event_id)
+    )
+    final = select(attempts.c.event_id, (last == 1).label("final")).subquery()
+    is_final, outcome, cost = final.c.final, known.c.outcome, attempts.c.cost_usd
+    group = _group(by)
+    query = select(
+        group.label("group"),
+        attempts.c.session,
+        attempts.c.holdout,
+        _count(is_final).label("requests"),
+        func.count().label("attempts"),
+        _count(is_final & (outcome == Outcome.SUCCESS.value)).label("successes"),
+        _count(is_final & (outcome == Outcome.FAILURE.value)).label("failures"),
+        _count(cost.is_(None)).label("unpriced"),
+        _usd(cost).label("cost"),
+        _usd(attempts.c.list_cost_usd).label("list_cost"),
+        _usd(attempts.c.cost_without_us_usd).label("cost_without_us"),
+        _usd(case((outcome.is_not(None), cost))).label("known_cost"),
+        _usd(case((is_final & (outcome == Outcome.FAILURE.value), cost))).label("failed_cost"),
+        _usd(case((~is_final, cost))).label("superseded_cost"),
+        _usd(case((attempts.c.usage_source == "estimated", cost))).label("estimated_cost"),
+        *(func.sum(attempts.c[f"{kind}_tokens"]).label(f"{kind}_tokens") for kind in Kind),
+    )
+    query = _joined(query, by).join(final, final.c.event_id == attempts.c.event_id)
+    query = query.outerjoin(known, known.c.request_id == attempts.c.request_id).where(attempts.c.at >= since)
+    return query.group_by(group, attempts.c.session, attempts.c.holdout)
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((condition, 1), else_=0))
+
+
+def _usd(amount: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(amount, type_=Usd), _ZERO, type_=Usd)
+
+
+def _cluster(row: Any) -> Cluster:
+    money = ("cost", "list_cost", "cost_without_us", "known_cost", "failed_cost", "superseded_cost", "estimated_cost")
+    counts = ("requests", "attempts", "successes", "failures", "unpriced")
+    return Cluster(
+        group=row["group"],
+        session=row["session"],
+        holdout=row["holdout"],
+        usage=Usage(**{kind.value: int(row[f"{kind}_tokens"]) for kind in Kind}),
+        **{name: int(row[name]) for name in counts},
+        **{name: row[name] for name in money},
+    )
