@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from examples.provider_simulator.conversation import Conversation, Turn
 
-_MARKED_QUESTION = re.compile(r"(?:^|\n)\s*\**(?:question|query|user question)\**\s*:\**\s*(.+?)\s*$", re.I | re.S)
+_MARKED_QUESTION = re.compile(r"(?:^|\n)\s*\**(?:(?:user |quick )?question|query)\**\s*:\**\s*(.+?)\s*$", re.I | re.S)
 
 
 @dataclass(frozen=True, slots=True)

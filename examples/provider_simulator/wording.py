@@ -67,7 +67,7 @@ def number(value: str, rng: random.Random) -> str:
 def fact(line: str, rng: random.Random) -> str:
     """40 to 200 tokens around the line, which stays as it is."""
     line = line if line.endswith((".", "!", "?")) else f"{line}."
-    follow_ups = rng.sample(_FOLLOW_UPS, rng.randint(1, 3))
+    follow_ups = rng.sample(_FOLLOW_UPS, rng.randint(2, 4))
     return " ".join([rng.choice(_OPENINGS), rng.choice(_LEADS), line, *follow_ups, rng.choice(_CLOSINGS)]).strip()
 
 

@@ -50,11 +50,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--base-url", required=True, help="the proxy's address, without /v1")
     parser.add_argument("--keys", type=Path, default=KEYS, help="key file (%(default)s)")
     parser.add_argument("--speed", type=float, default=60.0, help="60 replays an hour in a minute; 0 waits for nothing")
-    parser.add_argument("--limit", type=int, help="only the first N requests")
+    parser.add_argument("--limit", type=_count, metavar="N", help="only the first N requests")
     parser.add_argument("--workload", help="support, handbook, coding-agent or tickets; all of them without")
     parser.add_argument("--concurrency", type=int, default=32, help="requests under way at once (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the result to this file")
     return parser.parse_args()
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return int(text)
 
 
 def _replay(

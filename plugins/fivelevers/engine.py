@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from fivelevers.metering.arms import Arm, assign, unit_interval
-from fivelevers.metering.cost import Unknown, cost, list_cost
+from fivelevers.metering.cost import Unknown, cost_parts, list_cost
 from fivelevers.metering.event import Attempt, UsageSource
 from fivelevers.order import LEVERS, Mode
 from fivelevers.policy import Caller, Policy, Route
@@ -115,8 +115,9 @@ def settle(plan: Plan, answer: Answer, prices: PriceBook, *, event_id: str) -> A
     """The attempt as the ledger keeps it: usage by kind, what it cost, its list cost, what it had cost without us."""
     usage, source = _usage(plan, answer)
     price = prices.price(answer.model, provider=answer.provider, deployment=answer.deployment)
-    paid = _known(cost(usage, price))
-    listed = _known(list_cost(usage, prices.list_price(answer.model, provider=answer.provider)))
+    parts = cost_parts(usage, price)
+    paid = None if isinstance(parts, Unknown) else sum(parts.values(), Decimal(0))
+    listed = list_cost(usage, prices.list_price(answer.model, provider=answer.provider))
     return Attempt(
         event_id=event_id,
         request_id=plan.request_id,
@@ -144,8 +145,10 @@ def settle(plan: Plan, answer: Answer, prices: PriceBook, *, event_id: str) -> A
         usage=usage,
         usage_source=source,
         cost_usd=paid,
-        list_cost_usd=listed,
+        cost_parts=None if isinstance(parts, Unknown) else parts,
+        list_cost_usd=None if isinstance(listed, Unknown) else listed,
         cost_without_us_usd=paid,  # no lever changes a request yet, so nothing else would have been paid
+        failure_cost_usd=Decimal(str(plan.route.failure_cost_usd)),
         savings=(),
         u=plan.u,
         holdout=plan.arm.holdout,
@@ -161,7 +164,3 @@ def _usage(plan: Plan, answer: Answer) -> tuple[Usage, UsageSource]:
         return Usage(), UsageSource.NONE
     prompt = -(-plan.request.chars // CHARS_PER_TOKEN)
     return Usage(input=prompt, output=-(-answer.generated_chars // CHARS_PER_TOKEN)), UsageSource.ESTIMATED
-
-
-def _known(amount: Decimal | Unknown) -> Decimal | None:
-    return amount if isinstance(amount, Decimal) else None

@@ -75,7 +75,7 @@ def scrape() -> bytes:
     """The exposition text, over all workers where prometheus_client is in multi-process mode."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         merged = CollectorRegistry()
-        MultiProcessCollector(merged)
+        MultiProcessCollector(merged)  # type: ignore[no-untyped-call]  # prometheus_client leaves it unannotated
         return generate_latest(merged)
     return generate_latest(registry)
 
@@ -90,5 +90,3 @@ def count_bypass(lever: str, reason: str, error: BaseException | None = None) ->
     if now - _logged_at.get((lever, reason), -_LOG_AGAIN_AFTER_S) >= _LOG_AGAIN_AFTER_S:
         _logged_at[lever, reason] = now
         _log.warning("%s steps aside, traffic passes: %s: %s", lever, reason, error, exc_info=error if error else None)
-
-

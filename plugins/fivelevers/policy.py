@@ -135,7 +135,8 @@ def load(path: Path) -> Policy:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         reason = error.strerror or str(error)
-        raise PolicyError((Problem(str(path), None, reason, "create it, or point FIVELEVERS_POLICY at yours"),)) from error
+        fix = "create it, or point FIVELEVERS_POLICY at yours"
+        raise PolicyError.of(str(path), None, reason, fix) from error
     return parse(text, file=str(path))
 
 
@@ -167,16 +168,18 @@ def order_warnings(policy: Policy) -> Iterator[str]:
         for lever in LEVERS:
             for earlier in lever.depends_on if lever.name in on else ():
                 if earlier not in on:
-                    yield f"routes.{route.name}.levers.{lever.name}: on before {earlier}, which shrinks what it works on"
+                    path = f"routes.{route.name}.levers.{lever.name}"
+                    yield f"{path}: on before {earlier}, which shrinks what it works on"
 
 
 def _with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Routes inherit `defaults`, lever by lever and field by field; the default route stands last."""
     out = {key: value for key, value in raw.items() if key != "defaults"}
-    defaults = raw.get("defaults") or {}
-    routes = raw.get("routes") or []
-    if not isinstance(defaults, dict) or not isinstance(routes, list):
-        return dict(raw)  # the schema says what is wrong
+    defaults, routes = raw.get("defaults") or {}, raw.get("routes") or []
+    if not isinstance(routes, list):
+        return out  # the schema says what is wrong
+    if not isinstance(defaults, dict):
+        raise PolicyError.of("defaults", defaults, "is not a mapping", "write it as a route without name and match")
     if not any(isinstance(r, dict) and r.get("name") == DEFAULT_ROUTE for r in routes):
         routes = [*routes, {"name": DEFAULT_ROUTE}]
     out["routes"] = [_merge(defaults, route) if isinstance(route, dict) else route for route in routes]
@@ -194,15 +197,16 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _name_problems(policy: Policy, file: str) -> Iterator[Problem]:
     names = [route.name for route in policy.routes]
     for index, route in enumerate(policy.routes):
-        path = f"routes[{index}]"
+        path, last = f"routes[{index}]", index == len(names) - 1
+        name, match = f"{path}.name", f"{path}.match"
         if names.index(route.name) != index:
-            yield Problem(f"{path}.name", route.name, "names a route above it too", "give each route its own name", file)
-        if route.name == DEFAULT_ROUTE and index != len(names) - 1:
-            yield Problem(f"{path}.name", route.name, "is not the last route", "move `default` to the end", file)
-        elif route.match == Match() and index != len(names) - 1:
-            yield Problem(f"{path}.match", None, "matches every request", "say what it matches, or call it default", file)
+            yield Problem(name, route.name, "names a route above it too", "give each route its own name", file)
+        if route.name == DEFAULT_ROUTE and not last:
+            yield Problem(name, route.name, "is not the last route", "move `default` to the end", file)
+        elif route.match == Match() and not last:
+            yield Problem(match, None, "matches every request", "say what it matches, or call it default", file)
         elif route.name == DEFAULT_ROUTE and route.match != Match():
-            yield Problem(f"{path}.match", "...", "narrows the default route", "leave `match` out: it takes the rest", file)
+            yield Problem(match, "...", "narrows the default route", "leave it out: the default takes the rest", file)
 
 
 def _problem(error: Mapping[str, Any], raw: Mapping[str, Any], file: str) -> Problem:
@@ -217,12 +221,11 @@ def _problem(error: Mapping[str, Any], raw: Mapping[str, Any], file: str) -> Pro
 
 
 def _fields_at(where: Sequence[str | int]) -> list[str]:
+    below: dict[str, type[BaseModel]] = {"routes": Route, "match": Match, "levers": Levers}
+    below |= dict.fromkeys(Levers.model_fields, LeverSwitch)
     model: type[BaseModel] = Policy
     for part in where[:-1]:
-        nested = {"routes": Route, "match": Match, "levers": Levers}.get(str(part))
-        if nested is None and part in Levers.model_fields:
-            nested = LeverSwitch
-        model = nested or model
+        model = below.get(str(part), model)
     names = list(model.model_fields)
     return [*names, "defaults"] if model is Policy else names
 

@@ -81,12 +81,11 @@ class Request:
 
 
 # Fields that carry the prompt, or that change nothing in the answer: transport, identity and the proxy's own.
-_NOT_PARAMS = frozenset(
-    "model messages input system instructions tools stream stream_options metadata litellm_metadata user "
-    "cache_control prompt_cache_key prompt_cache_options prompt_cache_retention safety_identifier cache "
-    "litellm_session_id litellm_trace_id litellm_call_id tags timeout num_retries fallbacks store background "
-    "extra_headers api_key".split()
-)
+_PROMPT = {"messages", "input", "system", "instructions", "tools"}
+_TRANSPORT = {"model", "stream", "stream_options", "timeout", "num_retries", "fallbacks", "extra_headers", "api_key"}
+_IDENTITY = {"user", "metadata", "litellm_metadata", "tags", "safety_identifier", "litellm_session_id"}
+_STORAGE = {"cache", "cache_control", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "store"}
+_NOT_PARAMS = frozenset(_PROMPT | _TRANSPORT | _IDENTITY | _STORAGE | {"background"})
 _MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
 _TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
 _SYSTEM_ROLES = frozenset({"system", "developer"})

@@ -1,4 +1,4 @@
-"""One simulator behind a real socket for all tests here; each test starts with an empty bill, cache and clock offset."""
+"""One simulator behind a real socket for all tests here; each test starts with an empty bill and cache."""
 
 import asyncio
 import threading

@@ -67,7 +67,7 @@ def test_forced_tool_call_whole_and_streamed(oai: openai.OpenAI) -> None:
 
 
 def test_json_schema_answer(oai: openai.OpenAI) -> None:
-    schema = {"type": "object", "properties": {"order_number": {"type": "string"}, "total": {"type": "number"}}}
+    schema: Any = {"type": "object", "properties": {"order_number": {"type": "string"}, "total": {"type": "number"}}}
     answer = oai.chat.completions.create(
         model="gpt-5",
         messages=[{"role": "user", "content": "Order number: A-17\nTotal: $1,249.50"}],

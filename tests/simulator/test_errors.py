@@ -19,7 +19,9 @@ HI: list[Any] = [{"role": "user", "content": "hi"}]
         ("529", openai.InternalServerError),
     ],
 )
-def test_openai_faults(oai: openai.OpenAI, simulator: Running, fault: str, expected: type[openai.APIStatusError]) -> None:
+def test_openai_faults(
+    oai: openai.OpenAI, simulator: Running, fault: str, expected: type[openai.APIStatusError]
+) -> None:
     simulator.sim.faults.add({"fault": fault, "retry_after_s": 7})
     with pytest.raises(expected) as error:
         oai.chat.completions.create(model="gpt-4.1", messages=HI)

@@ -8,9 +8,9 @@ import pytest
 from examples.provider_simulator.tokens import count_tokens
 from tests.simulator.conftest import Running
 
-MODEL = "claude-sonnet-4-5"
+MODEL = "claude-sonnet-4-6"
 ASK: list[Any] = [{"role": "user", "content": "What is 6 * 7?"}]
-EDIT: dict[str, Any] = {
+EDIT: Any = {
     "name": "read_file",
     "description": "Read a file",
     "input_schema": {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
@@ -65,7 +65,10 @@ def test_free_and_forced_tools(claude: anthropic.Anthropic) -> None:
 def test_after_a_tool_result_comes_text(claude: anthropic.Anthropic) -> None:
     turns: list[Any] = [
         {"role": "user", "content": "Read app.py"},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "read_file", "input": {"path": "a"}}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "t1", "name": "read_file", "input": {"path": "a"}}],
+        },
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "x = 1"}]},
     ]
     answer = claude.messages.create(model=MODEL, max_tokens=300, tools=[EDIT], messages=turns)

@@ -5,7 +5,7 @@ from typing import Any
 import openai
 import pytest
 
-LOOKUP: dict[str, Any] = {
+LOOKUP: Any = {
     "type": "function",
     "name": "find_order",
     "description": "Find an order",
@@ -45,7 +45,10 @@ def test_event_sequence(oai: openai.OpenAI) -> None:
 
 def test_stream_helper_accumulates_tool_calls(oai: openai.OpenAI) -> None:
     with oai.responses.stream(
-        model="gpt-5", input="Order number: B-9. Find the order.", tools=[LOOKUP], tool_choice="required"
+        model="gpt-5",
+        input="I am in a hurry. Order number: B-9. Find the order.",
+        tools=[LOOKUP],
+        tool_choice="required",
     ) as stream:
         kinds = {event.type for event in stream}
         final = stream.get_final_response()
@@ -56,7 +59,7 @@ def test_stream_helper_accumulates_tool_calls(oai: openai.OpenAI) -> None:
 
 
 def test_json_schema_format(oai: openai.OpenAI) -> None:
-    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    schema: Any = {"type": "object", "properties": {"city": {"type": "string"}}}
     answer = oai.responses.create(
         model="gpt-5",
         input=[{"role": "user", "content": [{"type": "input_text", "text": "City: Oslo"}]}],

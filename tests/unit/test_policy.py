@@ -112,7 +112,9 @@ def test_what_a_policy_may_not_say(text: str, says: str) -> None:
 
 def test_an_empty_file_is_the_policy_that_does_nothing() -> None:
     assert parse("") == EMPTY
-    assert [lever.mode for lever in (EMPTY.routes[0].levers.prompt_cache, EMPTY.routes[0].levers.batch)] == [Mode.OFF] * 2
+    assert [lever.mode for lever in (EMPTY.routes[0].levers.prompt_cache, EMPTY.routes[0].levers.batch)] == [
+        Mode.OFF
+    ] * 2
 
 
 def test_the_hash_names_the_meaning_and_not_the_text() -> None:

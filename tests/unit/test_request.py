@@ -47,7 +47,13 @@ def shuffled(value: Any, rng: random.Random) -> Any:
 
 @given(MESSAGES, st.dictionaries(st.text(), JSON, max_size=3), st.randoms(use_true_random=False))
 def test_key_order_means_nothing(messages: list[Any], tool: dict[str, Any], rng: random.Random) -> None:
-    body = {"model": "m", "messages": messages, "tools": [tool], "temperature": 0.5, "response_format": {"a": 1, "b": 2}}
+    body = {
+        "model": "m",
+        "messages": messages,
+        "tools": [tool],
+        "temperature": 0.5,
+        "response_format": {"a": 1, "b": 2},
+    }
     assert parse(Api.CHAT, body) == parse(Api.CHAT, shuffled(body, rng))
 
 
@@ -124,7 +130,12 @@ def test_parameters_that_shape_the_answer_count_and_transport_does_not() -> None
     messages = [{"role": "user", "content": "hi"}]
     base = chat(messages)
     assert base.params == chat(messages, stream=True, user="u", metadata={"a": 1}, stream_options={}).params
-    for change in ({"temperature": 0}, {"response_format": {"type": "json_object"}}, {"max_tokens": 5}, {"tool_choice": "none"}):
+    for change in (
+        {"temperature": 0},
+        {"response_format": {"type": "json_object"}},
+        {"max_tokens": 5},
+        {"tool_choice": "none"},
+    ):
         assert chat(messages, **change).params != base.params, change
 
 

@@ -157,23 +157,24 @@ def test_the_users_own_redis_is_used_and_none_started(stubbed: pytest.MonkeyPatc
 def test_a_part_that_fails_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "litellm", lambda *_: ["sh", "-c", "echo the reason; exit 3"])
     broken = Stack(tmp_path, simulator=False)
+    before = children_of(os.getpid())
     with pytest.raises(
         StackError, match=r"(?s)litellm ended while it was starting; .*litellm.log ends with:.*the reason"
     ):
         broken.start()
-    assert not children_of(os.getpid()) or not broken.pids
+    assert children_of(os.getpid()) == before
     assert holder(tmp_path) is None
 
 
-@pytest.mark.parametrize(("how", "within_s"), [(signal.SIGTERM, 10.0), (signal.SIGKILL, 3.0)])
-def test_nothing_outlives_the_process_that_started_it(tmp_path: Path, how: signal.Signals, within_s: float) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_the_process_that_started_it(tmp_path: Path, how: signal.Signals) -> None:
     with host("hold", tmp_path) as holding:
         assert holding.stdout is not None
         assert holding.stdout.readline().startswith("{")
         pids = family(holding.pid)
         assert len(pids) == 1 + 3 * 2  # itself, and Redis, the stub and Envoy, each under a tether
         holding.send_signal(how)
-        assert not still_alive(pids, within_s)
+        assert not still_alive(pids, 10)
     assert holder(tmp_path) is None
 
 

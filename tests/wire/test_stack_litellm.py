@@ -1,34 +1,18 @@
 """The stack with the real LiteLLM, started once."""
 
-import importlib.util
 import shlex
 import time
 from pathlib import Path
 
 import httpx
-import pytest
-import yaml
 
 from fivelevers.cli.up import curl_example
 from fivelevers.embedded.stack import Stack
 from tests.wire.stack_host import family, still_alive
 
-ROOT = Path(__file__).parents[2]
 
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    users = ROOT / "litellm_config/config.yaml"
-    if importlib.util.find_spec("fivelevers.proxies.litellm.callback"):
-        return users
-    content = yaml.safe_load(users.read_text())
-    del content["litellm_settings"]["callbacks"], content["general_settings"]["custom_auth"]
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
-    return tmp_path / "config.yaml"
-
-
-def test_litellm_with_two_workers_survives_the_loss_of_one(tmp_path: Path, config: Path) -> None:
-    with Stack(tmp_path / "state", workers=2, config=config) as running:
+def test_litellm_with_two_workers_survives_the_loss_of_one(tmp_path: Path) -> None:
+    with Stack(tmp_path, workers=2) as running:
         before = running.worker_pids
         assert len(before) == 2
         answer = send(curl_example(running))

@@ -1,7 +1,7 @@
 """Extraction: an object that follows a JSON schema, its values read from `Label: value` in the text."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -15,15 +15,24 @@ _PAIR = re.compile(
     r"(?:^|[\n;,|]|(?<=\.)\s)\s*[-*]*\s*\**([A-Za-z][\w /#'()-]{0,40}?)\**\s*:\**\s*"
     r"(.+?)(?=\s*(?:$|[\n;|]|,\s*[A-Z][\w /#-]{0,30}:|\.\s+[A-Z][\w /#-]{0,30}:))"
 )
+_SENTENCE_END = re.compile(r"(?<=\w\w\w)\.\s+(?=[A-Z])|(?<=\d)\.\s+(?=[A-Z])")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TRUE = {"yes", "true", "y", "1", "on"}
 
 
 def solve(schema: Schema, text: str, instructions: str = "") -> Solution:
     """The object as JSON; wrong ones have one value replaced by another plausible one."""
-    pairs = [(label.strip(), value.strip()) for label, value in _PAIR.findall(text)]
+    pairs = list(_pairs(text))
     right = _object(schema, pairs, text, instructions)
     return Solution("extraction", dump(right), tuple(_spoiled(schema, right, pairs)), _difficulty(right))
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Each label and its value: the rest of a line that the label begins, else the rest of the sentence."""
+    for match in _PAIR.finditer(text):
+        label, value = match.groups()
+        begins_line = not text[: match.start(1)].rpartition("\n")[2].strip(" -*")
+        yield label.strip(), (value if begins_line else _SENTENCE_END.split(value)[0]).strip()
 
 
 def dump(value: Any) -> str:

@@ -15,6 +15,9 @@ _HEADING = re.compile(r"^(#{1,6})\s+(.*)$")
 _RULE = re.compile(r"^[\s|:-]+$")
 _MONEY = re.compile(r"[$€£]\s?\d|\d\s?(?:USD|EUR|dollars|euros)")
 _HOW_MUCH = re.compile(r"\bhow much (?=(?:is|are|does|do|did|for|would|will|to|the)\b)", re.I)
+_PRICE = re.compile(r"\b(?:price|cost|costs|fee|charge)\b")
+_HOW_MANY = re.compile(r"\b(?:how many|how long|how often|when|what time|how soon|deadline)\b")
+_WITHOUT = re.compile(r"\b(?:without|excluding|except)\b", re.I)
 _DIGIT = re.compile(r"\d")
 _HEADING_WEIGHT, _NEAR_WEIGHT, _EARLIER_WEIGHT = 0.6, 0.25, 0.4
 _ENOUGH = 0.3  # the share of the question's weight that a line must cover to count as its answer
@@ -71,12 +74,14 @@ def _score(unit: Unit, wanted: dict[str, float], rarity: Rarity, question: str) 
 
 
 def _fit(text: str, question: str) -> float:
-    """More for a line that has the kind of thing that is asked for."""
-    if _HOW_MUCH.search(question) or re.search(r"\b(price|cost|costs|fee|charge)\b", question):
-        return 1.2 if _MONEY.search(text) else 1.0
-    if re.search(r"\b(how many|how long|how often|when|what time|how soon|deadline)\b", question):
-        return 1.15 if _DIGIT.search(text) else 1.0
-    return 1.0
+    """More for a line that has the kind of thing that is asked for, less for one that denies what is not denied."""
+    denies = bool(_WITHOUT.search(text)) != bool(_WITHOUT.search(question))
+    share = 0.85 if denies else 1.0
+    if _HOW_MUCH.search(question) or _PRICE.search(question):
+        return share * (1.2 if _MONEY.search(text) else 1.0)
+    if _HOW_MANY.search(question):
+        return share * (1.15 if _DIGIT.search(text) else 1.0)
+    return share
 
 
 def _difficulty(margin: float) -> Difficulty:

@@ -5,7 +5,9 @@ Exit codes: 0 fine, 1 the answer is no, 2 could not run.
 
 import typer
 
+from fivelevers.cli.demo import demo
 from fivelevers.cli.down import down
+from fivelevers.cli.report import report
 from fivelevers.cli.up import up
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -16,5 +18,7 @@ def _about() -> None:
     """Pay less for the same answers, and prove it: five cost levers for the LiteLLM proxy and Envoy."""
 
 
+app.command()(demo)
 app.command()(up)
 app.command()(down)
+app.command()(report)

@@ -14,8 +14,11 @@ class Claim:
     """A state directory held by this process until `release()`, or until the process ends in whatever way."""
 
     def __init__(self, state_dir: Path) -> None:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = (state_dir / _FILE).open("a+")
+        try:
+            state_dir.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = (state_dir / _FILE).open("a+")
+        except OSError as error:
+            raise StackError(f"state directory {state_dir}: {error.strerror}; give another with --state-dir") from error
         if not _locked(self._file):
             pid = _read_pid(self._file)
             self._file.close()

@@ -39,6 +39,6 @@ def litellm(config: Path, port: int, workers: int) -> list[str]:
 
 
 def envoy(env: Mapping[str, str], config: Path) -> list[str]:
-    """Hot restart is off: other Envoys on this machine would contend for its shared memory. The log follows within 1 s."""
+    """Without hot restart, whose shared memory other Envoys on this machine would contend for. Logs within a second."""
     command = [str(binaries.envoy(env)), "--config-path", str(config), "--concurrency", "2"]
     return [*command, "--disable-hot-restart", "--file-flush-interval-msec", "1000"]

@@ -18,10 +18,13 @@ class Interrupted(BaseException):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block the first signal raises Interrupted; further ones are ignored, so that they can not cut the
-    cleaning up short. What is ignored already stays so: `nohup` and background jobs mean it."""
+    """Within the block the first signal raises Interrupted; further ones can not cut the cleaning up short.
+
+    A hang-up that is ignored already stays so: `nohup` means it. Ctrl-C does not: a shell script starts every `&` with
+    it ignored, and what the script has started should end with it.
+    """
     before = {number: signal.getsignal(number) for number in _SIGNALS}
-    caught = [number for number in _SIGNALS if before[number] is not signal.SIG_IGN]
+    caught = [number for number in _SIGNALS if number != signal.SIGHUP or before[number] is not signal.SIG_IGN]
 
     def interrupt(number: int, _: FrameType | None) -> None:
         for each in caught:

@@ -6,6 +6,7 @@ superseded. Events are written once and never changed; a later outcome is a late
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -14,7 +15,7 @@ from typing import Any
 from fivelevers.metering.attribution import Basis, Saving
 from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.order import LEVER_NAMES
-from fivelevers.prices import Usage
+from fivelevers.prices import Kind, Usage
 
 
 class UsageSource(StrEnum):
@@ -30,7 +31,8 @@ class Attempt:
     """One call to one deployment. Times are seconds since the epoch; money is USD, None where a price is unknown.
 
     ``provider_key`` is a fingerprint of the provider account's key; ``u`` and ``holdout`` are the arm (words.md);
-    ``treated`` the levers that were on for the session; ``error`` the class of the failure.
+    ``treated`` the levers that were on for the session; ``error`` the class of the failure; ``cost_parts`` is
+    ``cost_usd`` by kind of token; ``failure_cost_usd`` what the route charges for an answer that failed.
     """
 
     event_id: str
@@ -59,8 +61,10 @@ class Attempt:
     usage: Usage
     usage_source: UsageSource
     cost_usd: Decimal | None
+    cost_parts: Mapping[Kind, Decimal] | None
     list_cost_usd: Decimal | None
     cost_without_us_usd: Decimal | None
+    failure_cost_usd: Decimal
     savings: tuple[Saving, ...]
     u: float
     holdout: bool
@@ -86,6 +90,8 @@ Event = Attempt | OutcomeSeen
 def to_record(event: Event) -> dict[str, Any]:
     """A JSON-ready mapping; money as decimal strings, so that nothing is rounded on the way."""
     record = asdict(event)
+    if isinstance(event, Attempt) and event.cost_parts is not None:
+        record["cost_parts"] = {kind.value: str(usd) for kind, usd in event.cost_parts.items()}
     record["kind"] = "attempt" if isinstance(event, Attempt) else "outcome"
     return record
 
@@ -102,6 +108,9 @@ def from_record(record: dict[str, Any]) -> Event:
     values["usage"], values["usage_source"] = Usage(**values["usage"]), UsageSource(values["usage_source"])
     for name in ("cost_usd", "list_cost_usd", "cost_without_us_usd"):
         values[name] = None if values[name] is None else Decimal(values[name])
+    parts = values["cost_parts"]
+    values["cost_parts"] = None if parts is None else {Kind(kind): Decimal(usd) for kind, usd in parts.items()}
+    values["failure_cost_usd"] = Decimal(values["failure_cost_usd"])
     values["savings"] = tuple(_saving(part) for part in values["savings"])
     values["tags"], values["treated"] = tuple(values["tags"]), tuple(values["treated"])
     return Attempt(**values)

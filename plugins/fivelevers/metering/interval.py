@@ -65,6 +65,7 @@ class Reason(StrEnum):
     FEW_SESSIONS = "few_sessions"
     NO_SUCCESS = "no_success"
     ONE_SESSION = "one_session"
+    UNPRICED = "unpriced"
 
 
 @dataclass(frozen=True, slots=True)

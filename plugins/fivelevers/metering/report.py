@@ -1,14 +1,19 @@
-"""The report: for each group what it cost, what it would have cost, and what a successful answer cost. Pure."""
+"""The report: for each group what it cost, what it would have cost, and what a successful answer cost. Pure.
+
+The ledger hands over one `Cluster` per group, session and arm (stores/report_query.py); `build` adds them up.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
 
+from fivelevers.metering import interval
 from fivelevers.metering.attribution import Waste, WasteKind
-from fivelevers.metering.interval import CostPerSuccess, Withheld, cost_per_success
+from fivelevers.metering.interval import CostPerSuccess, Coverage, Withheld, cost_per_success
 from fivelevers.prices import Usage
 
 ZERO = Decimal(0)
@@ -24,63 +29,101 @@ class GroupBy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """One session of one group and arm, summed. Money in USD; ``known_cost`` is of requests with a known outcome."""
+class Totals:
+    """Sums over attempts; money in USD. ``requests`` counts answers, superseded attempts are in ``attempts`` alone.
 
-    group: str
-    session: str
-    holdout: bool
-    requests: int
-    attempts: int
-    successes: int
-    failures: int
-    unpriced: int
-    usage: Usage
-    cost: Decimal
-    list_cost: Decimal
-    cost_without_us: Decimal
-    known_cost: Decimal
-    failed_cost: Decimal
-    superseded_cost: Decimal
-    estimated_cost: Decimal
+    ``known_cost`` is of all attempts of requests whose outcome is known, ``failed_cost`` of answers that failed, and
+    ``failure_cost`` what their routes charge for the damage (policy, `failure_cost_usd`), which is on no bill. Attempts
+    without a price are in ``unpriced`` and in no sum of money.
+    """
 
-
-@dataclass(slots=True)
-class Line:
-    """One line of the report, while it is added up and after."""
-
-    group: str
     requests: int = 0
     attempts: int = 0
     successes: int = 0
     failures: int = 0
     unpriced: int = 0
-    usage: Usage = field(default_factory=Usage)
+    estimated: int = 0
+    usage: Usage = Usage()  # noqa: RUF009  frozen, so one default serves all
     cost: Decimal = ZERO
     list_cost: Decimal = ZERO
     cost_without_us: Decimal = ZERO
-    estimated_cost: Decimal = ZERO
+    known_cost: Decimal = ZERO
     failed_cost: Decimal = ZERO
+    failure_cost: Decimal = ZERO
     superseded_cost: Decimal = ZERO
-    savings: dict[tuple[str, str], Decimal] = field(default_factory=dict)
-    clusters: list[Cluster] = field(default_factory=list)
+    estimated_cost: Decimal = ZERO
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
     @property
-    def unknown(self) -> int:
-        return self.requests - self.successes - self.failures
+    def known(self) -> int:
+        return self.successes + self.failures
 
     @property
     def saved(self) -> Decimal:
         return self.cost_without_us - self.cost
 
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One session of one group and arm."""
+
+    group: str
+    session: str
+    holdout: bool
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the report. ``savings`` by lever and basis sum to ``totals.saved`` exactly."""
+
+    group: str
+    totals: Totals
+    savings: tuple[tuple[str, str, Decimal], ...]
+    cost_per_success: CostPerSuccess | Withheld
+
     @property
     def usd_per_million_tokens(self) -> Decimal | None:
-        return self.cost * 1_000_000 / self.usage.total if self.usage.total else None
+        tokens = self.totals.usage.total
+        return self.totals.cost * 1_000_000 / tokens if tokens else None
+
+    @property
+    def coverage(self) -> float:
+        """The share of requests whose outcome is known."""
+        return self.totals.known / self.totals.requests if self.totals.requests else 0.0
 
     @property
     def waste(self) -> tuple[Waste, ...]:
-        """What the ledger alone can tell of it; the levers add their own kinds."""
+        """What the ledger alone can tell of it; each lever adds its own kinds."""
         return (
-            Waste(WasteKind.FAILED_REQUEST, self.failed_cost),
-            Waste(WasteKind.SUPERSEDED_ATTEMPT, self.superseded_cost),
+            Waste(WasteKind.FAILED_REQUEST, self.totals.failed_cost),
+            Waste(WasteKind.SUPERSEDED_ATTEMPT, self.totals.superseded_cost),
         )
+
+
+def build(clusters: Iterable[Cluster], savings: Iterable[tuple[str, str, str, Decimal]]) -> list[Line]:
+    """The lines, dearest first. ``savings``: (group, lever, basis, USD)."""
+    totals: defaultdict[str, Totals] = defaultdict(Totals)
+    sessions: defaultdict[str, list[interval.Cluster]] = defaultdict(list)
+    for cluster in clusters:
+        totals[cluster.group] += cluster.totals
+        if cluster.totals.known:
+            cost = cluster.totals.known_cost + cluster.totals.failure_cost
+            sessions[cluster.group].append(interval.Cluster(cost, cluster.totals.successes))
+    parts: defaultdict[str, list[tuple[str, str, Decimal]]] = defaultdict(list)
+    for group, lever, basis, usd in savings:
+        parts[group].append((lever, basis, usd))
+    lines = [
+        Line(group, sums, tuple(parts[group]), _per_success(group, sums, sessions[group]))
+        for group, sums in totals.items()
+    ]
+    return sorted(lines, key=lambda line: (-line.totals.cost, line.group))
+
+
+def _per_success(group: str, sums: Totals, sessions: list[interval.Cluster]) -> CostPerSuccess | Withheld:
+    if sums.unpriced:
+        detail = f"{sums.unpriced} attempts have no price; state it in the price override file"
+        return Withheld(interval.Reason.UNPRICED, detail)
+    return cost_per_success(sessions, {group: Coverage(sums.known, sums.requests)})

@@ -84,9 +84,11 @@ attempts = Table(
     Column("finish_reason", String),
     *(Column(f"{kind}_tokens", Integer, nullable=False) for kind in Kind),
     Column("usage_source", String(9), nullable=False),
+    *(Column(f"{kind}_usd", Usd) for kind in Kind),
     Column("cost_usd", Usd),
     Column("list_cost_usd", Usd),
     Column("cost_without_us_usd", Usd),
+    Column("failure_cost_usd", Usd, nullable=False),
     Column("u", Float, nullable=False),
     Column("holdout", Boolean, nullable=False),
     Column("treated", JSON, nullable=False),
@@ -166,15 +168,20 @@ class Ledger:
 
     def _insert(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
-            connection.execute(_INSERT[self.engine.dialect.name](table).on_conflict_do_nothing(), rows)
+            # Both dialects' inserts have on_conflict_do_nothing; their common base class has not.
+            insert: Any = _INSERT[self.engine.dialect.name]
+            connection.execute(insert(table).on_conflict_do_nothing(), rows)
 
     def close(self) -> None:
         self.engine.dispose()
 
 
 def _attempt_row(event: Attempt) -> dict[str, Any]:
-    row = {c.name: getattr(event, c.name) for c in attempts.columns if not c.name.endswith("_tokens")}
-    row |= {f"{kind}_tokens": getattr(event.usage, kind.value) for kind in Kind}
+    by_kind = {f"{kind}_{what}" for kind in Kind for what in ("tokens", "usd")}
+    row = {c.name: getattr(event, c.name) for c in attempts.columns if c.name not in by_kind}
+    row |= {f"{kind}_tokens": tokens for kind, tokens in event.usage.items()}
+    # Without a price every kind is NULL; with one, a kind without tokens cost 0.
+    row |= {f"{kind}_usd": None if event.cost_parts is None else event.cost_parts.get(kind, 0) for kind in Kind}
     row["treated"] = list(event.treated)
     return row
 

@@ -51,4 +51,4 @@ class PolicyFile:
             _log.info("policy %s is in force: %s", self._policy.hash, path)
         except PolicyError as error:
             self.problem = str(error)
-            _log.error("policy file refused, policy %s stays in force:\n%s", self._policy.hash, error)  # noqa: TRY400
+            _log.error("policy file refused, policy %s stays in force:\n%s", self._policy.hash, error)

@@ -7,6 +7,7 @@ first and the latest among equals, so an outcome that comes late changes the nex
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -14,8 +15,9 @@ from sqlalchemy import ColumnElement, Select, case, desc, func, literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from fivelevers.errors import LedgerError
+from fivelevers.metering.event import UsageSource
 from fivelevers.metering.outcomes import Outcome
-from fivelevers.metering.report import Cluster, GroupBy
+from fivelevers.metering.report import Cluster, GroupBy, Totals
 from fivelevers.prices import Kind, Usage
 from fivelevers.stores.ledger import Ledger, Usd, attempts, outcomes, savings, tags
 
@@ -69,12 +71,11 @@ def _clusters(by: GroupBy, since: float) -> Select[Any]:
     said = select(outcomes.c.request_id, outcomes.c.outcome, rank.label("n"))
     ranked = said.where(outcomes.c.outcome != Outcome.UNKNOWN.value).subquery()
     known = select(ranked.c.request_id, ranked.c.outcome).where(ranked.c.n == 1).subquery()
-    last = func.row_number().over(
-        partition_by=attempts.c.request_id, order_by=(desc(attempts.c.at), desc(attempts.c.success), attempts.c.event_id)
-    )
+    newest = (desc(attempts.c.at), desc(attempts.c.success), attempts.c.event_id)
+    last = func.row_number().over(partition_by=attempts.c.request_id, order_by=newest)
     final = select(attempts.c.event_id, (last == 1).label("final")).subquery()
     is_final, outcome, cost = final.c.final, known.c.outcome, attempts.c.cost_usd
-    group = _group(by)
+    failed, group = is_final & (outcome == Outcome.FAILURE.value), _group(by)
     query = select(
         group.label("group"),
         attempts.c.session,
@@ -82,15 +83,17 @@ def _clusters(by: GroupBy, since: float) -> Select[Any]:
         _count(is_final).label("requests"),
         func.count().label("attempts"),
         _count(is_final & (outcome == Outcome.SUCCESS.value)).label("successes"),
-        _count(is_final & (outcome == Outcome.FAILURE.value)).label("failures"),
+        _count(failed).label("failures"),
         _count(cost.is_(None)).label("unpriced"),
+        _count(attempts.c.usage_source == UsageSource.ESTIMATED.value).label("estimated"),
         _usd(cost).label("cost"),
         _usd(attempts.c.list_cost_usd).label("list_cost"),
         _usd(attempts.c.cost_without_us_usd).label("cost_without_us"),
         _usd(case((outcome.is_not(None), cost))).label("known_cost"),
-        _usd(case((is_final & (outcome == Outcome.FAILURE.value), cost))).label("failed_cost"),
+        _usd(case((failed, cost))).label("failed_cost"),
+        _usd(case((failed, attempts.c.failure_cost_usd))).label("failure_cost"),
         _usd(case((~is_final, cost))).label("superseded_cost"),
-        _usd(case((attempts.c.usage_source == "estimated", cost))).label("estimated_cost"),
+        _usd(case((attempts.c.usage_source == UsageSource.ESTIMATED.value, cost))).label("estimated_cost"),
         *(func.sum(attempts.c[f"{kind}_tokens"]).label(f"{kind}_tokens") for kind in Kind),
     )
     query = _joined(query, by).join(final, final.c.event_id == attempts.c.event_id)
@@ -107,13 +110,6 @@ def _usd(amount: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _cluster(row: Any) -> Cluster:
-    money = ("cost", "list_cost", "cost_without_us", "known_cost", "failed_cost", "superseded_cost", "estimated_cost")
-    counts = ("requests", "attempts", "successes", "failures", "unpriced")
-    return Cluster(
-        group=row["group"],
-        session=row["session"],
-        holdout=row["holdout"],
-        usage=Usage(**{kind.value: int(row[f"{kind}_tokens"]) for kind in Kind}),
-        **{name: int(row[name]) for name in counts},
-        **{name: row[name] for name in money},
-    )
+    usage = Usage(**{kind.value: int(row[f"{kind}_tokens"]) for kind in Kind})
+    sums = {f.name: row[f.name] for f in fields(Totals) if f.name != "usage"}
+    return Cluster(row["group"], row["session"], row["holdout"], Totals(usage=usage, **sums))

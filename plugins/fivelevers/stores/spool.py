@@ -148,10 +148,11 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
     for line in complete.splitlines():
         try:
             record = orjson.loads(line)
-            if not isinstance(record, dict):
-                raise TypeError("not an object")
+        except orjson.JSONDecodeError:
+            record = None
+        if isinstance(record, dict):
             yield record
-        except (orjson.JSONDecodeError, TypeError):
+        else:
             reject(path, line)
 
 

@@ -57,7 +57,8 @@ def test_a_segment_is_handed_over_when_it_is_due(tmp_path: Path, monkeypatch: py
 
 def test_a_killed_writer_loses_nothing_that_it_had_appended(tmp_path: Path) -> None:
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(i)], stdout=subprocess.PIPE) for i in range(2)
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(i)], stdout=subprocess.PIPE)
+        for i in range(2)
     ]
     appended = []
     for writer in writers:

@@ -6,6 +6,7 @@ on as it would without us: it is counted, and said in one log line.
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 from collections.abc import Mapping
@@ -84,7 +85,7 @@ class Flight:
         for deployment in self._open.values():
             try:
                 self.lost(deployment)
-            except Exception as error:  # noqa: BLE001  a finalizer has nobody to raise to
+            except Exception as error:
                 metrics.count_bypass("metering", "lost_attempt", error)
 
 
@@ -98,7 +99,9 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         super().__init__()
         self.state = State.from_environment()
 
-    async def async_pre_call_hook(self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str) -> None:
+    async def async_pre_call_hook(
+        self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
+    ) -> None:
         try:
             started = time.perf_counter()
             caller = reading.caller_of(user_api_key_dict, data)
@@ -107,7 +110,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             plan = prepare(request, hints, caller, policy, request_id=new_request_id(caller.key), now=time.time())
             _flight.set(Flight(plan, self.state))
             metrics.decision_seconds.labels(plan.route.name).observe(time.perf_counter() - started)
-        except Exception as error:  # noqa: BLE001  the request goes on without a plan
+        except Exception as error:
             _flight.set(None)
             metrics.count_bypass("all", "prepare", error)
 
@@ -118,7 +121,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         try:
             deployment = reading.deployment_of(kwargs, call_type, time.time())
             flight.start(str(kwargs.get("litellm_call_id")), deployment)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             metrics.count_bypass("metering", "deployment", error)
 
     async def async_post_call_failure_deployment_hook(
@@ -132,7 +135,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             deployment = flight.end(str(request_data.get("litellm_call_id")))
             if deployment is not None:
                 flight.record(failed_answer(deployment, type(exception).__name__, time.time()))
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             metrics.count_bypass("metering", "failed_attempt", error)
 
     async def async_log_success_event(
@@ -146,7 +149,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             flight.record(answer)
             if reading.truncated(answer.finish_reason):
                 flight.fail(f"truncated: {answer.finish_reason}")
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             metrics.count_bypass("metering", "log_success", error)
 
     async def async_log_failure_event(
@@ -159,7 +162,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             log = mapping(kwargs.get("standard_logging_object"))
             if deployment is not None and log.get("prompt_tokens"):
                 deployment.partial = Usage(input=log["prompt_tokens"], output=log.get("completion_tokens") or 0)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             metrics.count_bypass("metering", "log_failure", error)
 
     async def async_post_call_failure_hook(
@@ -224,3 +227,16 @@ def failed_answer(deployment: Deployment, error: str, now: float) -> Answer:
 
 
 plugin = FiveLevers()
+
+
+def _serve(state: State) -> None:
+    """Add our endpoints to the proxy's app. Outside a proxy (an import in a test, the SDK) there is none."""
+    proxy = sys.modules.get("litellm.proxy.proxy_server")
+    if proxy is None:
+        return
+    from fivelevers.proxies.litellm.http import router
+
+    proxy.app.include_router(router(state))
+
+
+_serve(plugin.state)

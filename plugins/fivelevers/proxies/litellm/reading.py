@@ -110,7 +110,9 @@ def fingerprint(api_key: object) -> str | None:
     return sha256(api_key.encode()).hexdigest()[:8] if isinstance(api_key, str) and api_key else None
 
 
-def answer_of(kwargs: Mapping[str, Any], response: Any, deployment: Deployment | None, start: float, end: float) -> Answer:
+def answer_of(
+    kwargs: Mapping[str, Any], response: Any, deployment: Deployment | None, start: float, end: float
+) -> Answer:
     """The end of an attempt that LiteLLM logged as a success."""
     log = mapping(kwargs.get("standard_logging_object"))
     provider = log.get("custom_llm_provider") or (deployment.provider if deployment else None)

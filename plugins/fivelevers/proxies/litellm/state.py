@@ -37,12 +37,12 @@ def _prices() -> PriceBook:
     try:
         book = PriceBook.from_litellm_map(find_litellm_map())
     except PriceError as error:
-        _log.error("no price is known, tokens are metered all the same: %s", error)  # noqa: TRY400
+        _log.error("no price is known, tokens are metered all the same: %s", error)
         return PriceBook({})
     if not overrides:
         return book
     try:
         return PriceBook(book.rows, load_overrides(Path(overrides)))
     except PriceError as error:
-        _log.error("price overrides refused, list prices are used:\n%s", error)  # noqa: TRY400
+        _log.error("price overrides refused, list prices are used:\n%s", error)
         return book

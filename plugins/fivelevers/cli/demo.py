@@ -1,0 +1,90 @@
+"""`fivelevers demo`: the whole stack, the example traffic, the report, and the ledger against the bill."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fivelevers.cli.report import read_lines
+from fivelevers.cli.tables import reconciliation_table, report_table
+from fivelevers.embedded.interrupt import Interrupted, interruptible
+from fivelevers.embedded.stack import Stack
+from fivelevers.errors import FiveLeversError, StackError
+from fivelevers.metering.reconcile import Reconciliation
+from fivelevers.metering.report import GroupBy
+
+_SETTLE_LIMIT_S = 20.0
+
+
+def demo(
+    *,
+    speed: Annotated[float, typer.Option(help="How many times faster than recorded; 0: as fast as it goes.")] = 0.0,
+    workers: Annotated[int, typer.Option(min=1, help="LiteLLM worker processes.")] = 1,
+    keep: Annotated[bool, typer.Option(help="Keep the state directory (ledger, logs).")] = False,
+) -> None:
+    """Start everything, replay the example traffic, report what it cost, compare with the simulated bill, stop.
+
+    Exit code 0: the ledger agrees with the bill. 1: it does not, or requests failed.
+    """
+    console = Console(highlight=False)
+    state_dir = Path(tempfile.mkdtemp(prefix="fivelevers-demo-"))
+    try:
+        with interruptible():
+            fine = _run(state_dir, speed, workers, console)
+    except Interrupted:
+        console.print("stopped")
+        raise typer.Exit(1) from None
+    except FiveLeversError as error:
+        keep = True
+        Console(stderr=True, highlight=False).print(f"fivelevers demo: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    finally:
+        if keep:
+            console.print(f"Ledger and logs are kept in {state_dir}")
+        else:
+            shutil.rmtree(state_dir, ignore_errors=True)
+    raise typer.Exit(0 if fine else 1)
+
+
+def _run(state_dir: Path, speed: float, workers: int, console: Console) -> bool:
+    stack = Stack(state_dir, workers=workers, tell=lambda step: console.print(f"  {step}", style="dim"))
+    with stack:
+        root, keys = stack.files.simulator_root, stack.files.keys
+        if root is None or keys is None:
+            raise StackError("no example traffic here: run the demo in a checkout of fivelevers")
+        console.print(f"Replaying examples/traffic through Envoy at {stack.envoy_url}")
+        replay = [sys.executable, "-m", "examples.traffic", "--base-url", stack.envoy_url, "--keys", str(keys)]
+        answered = subprocess.run([*replay, "--speed", str(speed)], cwd=root, env=os.environ, check=False).returncode  # noqa: S603
+        told = settled(stack)
+        console.print()
+        console.print(report_table(read_lines(state_dir, stack.ledger_url, GroupBy.ROUTE, 0.0), GroupBy.ROUTE))
+        console.print()
+        console.print(reconciliation_table(told))
+    return answered == 0 and told.agreed
+
+
+def settled(stack: Stack) -> Reconciliation:
+    """The comparison with the simulator's bill, once the proxy's last events are in the ledger."""
+    from fivelevers.embedded import bill
+    from fivelevers.stores.ledger import Ledger
+
+    ledger = Ledger(stack.ledger_url)
+    try:
+        ledger.create()
+        deadline = time.monotonic() + _SETTLE_LIMIT_S
+        while True:
+            told = bill.compare(ledger, bill.fetch(stack.simulator_url))
+            if told.agreed or time.monotonic() > deadline:
+                return told
+            time.sleep(0.5)
+    finally:
+        ledger.close()

@@ -1,0 +1,138 @@
+"""`fivelevers report`: what each route, team, key, tag or model cost, and what a successful answer cost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
+from fivelevers.cli.tables import report_table, usd
+from fivelevers.errors import LedgerError
+from fivelevers.metering.interval import CostPerSuccess, Withheld
+from fivelevers.metering.report import GroupBy, Line, build
+
+_UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def report(
+    *,
+    by: Annotated[GroupBy, typer.Option(help="One line for each ...")] = GroupBy.ROUTE,
+    since: Annotated[str, typer.Option(help="A span such as 24h or 7d, or a date such as 2026-11-01.")] = "all",
+    format_: Annotated[Format, typer.Option("--format", help="For people, programs or spreadsheets.")] = Format.TABLE,
+    state_dir: StateDir = STATE_DIR,
+    ledger: LedgerUrl = "",
+) -> None:
+    """What the traffic cost, what it had cost without us, and what a successful answer cost.
+
+    Reads the ledger, after taking in what finished or killed proxies left in the spool of the state directory.
+    """
+    try:
+        start = parse_since(since, now=time.time())
+        lines = read_lines(state_dir, ledger_url(ledger, state_dir), by, start)
+    except (LedgerError, ValueError) as error:
+        Console(stderr=True, highlight=False).print(f"fivelevers report: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    if format_ is Format.TABLE:
+        Console().print(report_table(lines, by))
+    elif format_ is Format.JSON:
+        print(json.dumps([_record(line, by) for line in lines], indent=2))  # noqa: T201
+    else:
+        print(_csv([_record(line, by) for line in lines]), end="")  # noqa: T201
+
+
+def read_lines(state_dir: Path, url: str, by: GroupBy, since: float) -> list[Line]:
+    """The report's lines from the ledger at ``url``. Raises LedgerError."""
+    # SQLAlchemy loads here: `fivelevers --help` shall not wait for it.
+    from fivelevers.meter import Meter
+    from fivelevers.stores.ledger import Ledger
+    from fivelevers.stores.report_query import clusters, savings_by_lever
+
+    meter = Meter(state_dir, url)
+    meter.drain()
+    ledger = Ledger(url)
+    try:
+        ledger.create()
+        return build(clusters(ledger, by, since), savings_by_lever(ledger, by, since))
+    finally:
+        ledger.close()
+
+
+def parse_since(text: str, now: float) -> float:
+    """Seconds since the epoch. Raises ValueError on what is neither a span nor a date."""
+    if text == "all":
+        return 0.0
+    span = re.fullmatch(r"(\d+)([mhdw])", text)
+    if span:
+        return now - int(span[1]) * _UNITS_S[span[2]]
+    try:
+        date = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"--since: {text!r} is neither a span nor a date; write 24h, 7d or 2026-11-01") from error
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+def _record(line: Line, by: GroupBy) -> dict[str, Any]:
+    totals = line.totals
+    return {
+        by.value: line.group,
+        "requests": totals.requests,
+        "attempts": totals.attempts,
+        "tokens": totals.usage.total,
+        **{f"{kind.value}_tokens": count for kind, count in totals.usage.items()},
+        "cost_usd": usd(totals.cost),
+        "list_cost_usd": usd(totals.list_cost),
+        "cost_without_us_usd": usd(totals.cost_without_us),
+        "saved_usd": usd(totals.saved),
+        "savings": {f"{lever}/{basis}": usd(amount) for lever, basis, amount in line.savings},
+        "usd_per_million_tokens": _optional(line.usd_per_million_tokens),
+        "successes": totals.successes,
+        "failures": totals.failures,
+        "unknown": totals.requests - totals.known,
+        "coverage": round(line.coverage, 4),
+        **_per_success(line.cost_per_success),
+        "failure_cost_usd": usd(totals.failure_cost),
+        "waste": {waste.kind.value: usd(waste.usd) for waste in line.waste},
+        "unpriced_attempts": totals.unpriced,
+        "estimated_attempts": totals.estimated,
+        "estimated_cost_usd": usd(totals.estimated_cost),
+    }
+
+
+def _per_success(value: CostPerSuccess | Withheld) -> dict[str, str | None]:
+    known = value if isinstance(value, CostPerSuccess) else None
+    return {
+        "cost_per_success_usd": usd(known.usd) if known else None,
+        "cost_per_success_low_usd": usd(known.low_usd) if known else None,
+        "cost_per_success_high_usd": usd(known.high_usd) if known else None,
+        "cost_per_success_withheld": value.detail if isinstance(value, Withheld) else None,
+    }
+
+
+def _optional(amount: Decimal | None) -> str | None:
+    return None if amount is None else usd(amount)
+
+
+def _csv(records: list[dict[str, Any]]) -> str:
+    out = io.StringIO()
+    flat = [{key: json.dumps(v) if isinstance(v, dict) else v for key, v in row.items()} for row in records]
+    writer = csv.DictWriter(out, fieldnames=list(flat[0]) if flat else ["requests"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return out.getvalue()
