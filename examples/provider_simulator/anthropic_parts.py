@@ -9,6 +9,7 @@ from examples.provider_simulator.cache_marked import MAX_MARKS
 from examples.provider_simulator.conversation import Conversation, Part, Tool, Turn, object_part, text_part
 from examples.provider_simulator.errors import invalid
 from examples.provider_simulator.fields import Json, as_object, list_field, optional_list, optional_object, text_field
+from examples.provider_simulator.schemas import checked_schema
 
 _MEDIA = {"image": "image", "document": "file"}
 _OTHER = {"tool_use", "thinking", "redacted_thinking", "server_tool_use", "search_result"}
@@ -43,7 +44,9 @@ def read_conversation(body: Json) -> Conversation:
 def _schema(body: Json) -> Json | None:
     """The schema of structured output: `output_config.format`, or `output_format` as it was called first."""
     found = optional_object(body, "output_config").get("format") or body.get("output_format")
-    return as_object(found, "output_config.format").get("schema") if found else None
+    if not found:
+        return None
+    return checked_schema(as_object(found, "output_config.format").get("schema"), "output_config.format.schema")
 
 
 def _turn(row: Json, path: str) -> Turn:
@@ -88,14 +91,16 @@ def _part(row: Json, path: str) -> Part:
 
 def _check_tool_results(messages: list[Any]) -> None:
     """Every call of a tool is answered in the very next message, and nothing else is answered there."""
-    asked: set[Any] = set()
+    asked: set[str] = set()
     for index, row in enumerate(messages):
         blocks = row["content"] if isinstance(row["content"], list) else []
-        given = {block.get("tool_use_id") for block in blocks if block["type"] == "tool_result"}
+        given = {
+            text_field(block, "tool_use_id", f"messages.{index}.") for block in blocks if block["type"] == "tool_result"
+        }
         if given != asked:
             rule = "`tool_use` ids need `tool_result` blocks in the next message, and the other way round"
-            raise invalid(f"messages.{index}", f"{rule}: {sorted(map(str, given ^ asked))}")
-        asked = {block.get("id") for block in blocks if block["type"] == "tool_use"}
+            raise invalid(f"messages.{index}", f"{rule}: {sorted(given ^ asked)}")
+        asked = {text_field(block, "id", f"messages.{index}.") for block in blocks if block["type"] == "tool_use"}
 
 
 def _tool(row: Json, path: str) -> Tool:
@@ -104,17 +109,20 @@ def _tool(row: Json, path: str) -> Tool:
     hosted = row.get("type", "custom") != "custom"
     if not hosted and "input_schema" not in row:
         raise invalid(f"{path}input_schema", "Field required")
-    schema = optional_object(row, "input_schema")
+    schema = checked_schema(row.get("input_schema") or {}, f"{path}input_schema")
     return Tool("" if hosted else name, str(row.get("description") or ""), schema, object_part("tool", bare, mark))
 
 
 def _forced(choice: Json, tools: tuple[Tool, ...]) -> str | None:
-    kind = choice.get("type", "auto")
+    kind = text_field(choice, "type", "tool_choice.") if choice else "auto"
     if kind not in {"auto", "any", "tool", "none"}:
         raise invalid("tool_choice.type", f"'{kind}' is not one of any, auto, none, tool")
-    if kind == "tool" and choice.get("name") not in {tool.name for tool in tools}:
-        raise invalid("tool_choice.name", f"Tool '{choice.get('name')}' not found in provided tools")
-    return {"any": "*", "tool": choice.get("name")}.get(kind)
+    if kind != "tool":
+        return "*" if kind == "any" else None
+    name = text_field(choice, "name", "tool_choice.")
+    if name not in {tool.name for tool in tools}:
+        raise invalid("tool_choice.name", f"Tool '{name}' not found in provided tools")
+    return name
 
 
 def _mark(row: Json, path: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 from examples.provider_simulator.answer import Answer
 from examples.provider_simulator.bill import Usage
 from examples.provider_simulator.conversation import Conversation
-from examples.provider_simulator.errors import Provider, invalid
+from examples.provider_simulator.errors import ApiError, Provider, invalid
 from examples.provider_simulator.fields import Json
 from examples.provider_simulator.prices import Catalogue, Model
 
@@ -77,10 +77,14 @@ def check_limits(call: Call) -> Call:
     """The 400s of a prompt or an output limit that the model does not take."""
     tokens, model = call.conversation.tokens, call.model
     if tokens > model.context:
-        message = f"prompt is too long: {tokens} tokens > {model.context} maximum context length"
-        error = invalid("messages", message)
-        error.code = "context_length_exceeded"
-        raise error
+        raise ApiError(400, _too_long(model, tokens), param="messages", code="context_length_exceeded")
     if call.max_tokens and call.max_tokens > model.max_output:
         raise invalid("max_tokens", f"{call.max_tokens} > {model.max_output}, the maximum for {model.name}")
     return call
+
+
+def _too_long(model: Model, tokens: int) -> str:
+    """Each provider's words: clients tell this error by them."""
+    if model.provider == "anthropic":
+        return f"prompt is too long: {tokens} tokens > {model.context} maximum"
+    return f"This model's maximum context length is {model.context} tokens. However, your messages are {tokens} tokens."

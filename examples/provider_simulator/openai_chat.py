@@ -62,7 +62,6 @@ def _conversation(body: Json) -> Conversation:
     turns = [_turn(as_object(row, f"messages[{i}]"), f"messages[{i}].") for i, row in enumerate(messages)]
     first = next((i for i, turn in enumerate(turns) if turn.role != "system"), len(turns))
     tools = tuple(_tool(as_object(row, f"tools[{i}]"), i) for i, row in enumerate(optional_list(body, "tools")))
-    stop = body.get("stop") or ()
     return Conversation(
         tools=tools,
         system=tuple(part for turn in turns[:first] for part in turn.parts),
@@ -70,8 +69,13 @@ def _conversation(body: Json) -> Conversation:
         forced_tool=forced_tool(body.get("tool_choice"), tools),
         tools_off=body.get("tool_choice") == "none",
         schema=output_schema(optional_object(body, "response_format"), "response_format"),
-        stop=(stop,) if isinstance(stop, str) else tuple(str(word) for word in stop),
+        stop=_stop_words(body),
     )
+
+
+def _stop_words(body: Json) -> tuple[str, ...]:
+    stop = body.get("stop")
+    return (stop,) if isinstance(stop, str) else tuple(str(word) for word in optional_list(body, "stop"))
 
 
 def _turn(row: Json, path: str) -> Turn:

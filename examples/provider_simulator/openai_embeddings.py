@@ -23,7 +23,7 @@ MAX_INPUTS = 2048
 
 def parse(body: Json, around: Surroundings) -> Call:
     model = around.catalogue.find(text_field(body, "model"), "openai", embeddings=True)
-    if body.get("encoding_format", "float") not in {"float", "base64"}:
+    if body.get("encoding_format") not in (None, "float", "base64"):
         raise invalid("encoding_format", f"{body['encoding_format']!r} is not one of base64, float")
     size = whole_number(body, "dimensions")
     if size and size > model.dimensions:

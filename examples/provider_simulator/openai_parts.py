@@ -6,6 +6,7 @@ from typing import Any
 from examples.provider_simulator.conversation import Part, Tool, object_part, text_part
 from examples.provider_simulator.errors import invalid, missing
 from examples.provider_simulator.fields import Json, as_object, optional_object, text_field
+from examples.provider_simulator.schemas import checked_schema
 
 _TEXT = {"text", "input_text", "output_text", "refusal"}
 _MEDIA = {
@@ -41,7 +42,7 @@ def _part(item: Json, path: str) -> Part:
 
 def function_tool(row: Json, path: str) -> Tool:
     """A function's name, description and parameters; `row` is the object that holds them."""
-    schema = optional_object(row, "parameters")
+    schema = checked_schema(row.get("parameters") or {}, f"{path}parameters")
     part = object_part("tool", {name: row[name] for name in ("name", "description", "parameters") if name in row})
     return Tool(text_field(row, "name", path), str(row.get("description") or ""), schema, part)
 
@@ -58,11 +59,12 @@ def forced_tool(choice: Any, tools: tuple[Tool, ...]) -> str | None:
     if not isinstance(choice, dict):
         return None
     if choice.get("type") == "allowed_tools":
-        return "*" if choice.get("mode", choice.get("allowed_tools", {}).get("mode")) == "required" else None
-    name = choice.get("name") or as_object(choice.get("function", {}), "tool_choice.function").get("name")
+        allowed = choice | optional_object(choice, "allowed_tools")
+        return "*" if allowed.get("mode") == "required" else None
+    name = text_field(choice | optional_object(choice, "function"), "name", "tool_choice.")
     if name not in {tool.name for tool in tools}:
         raise invalid("tool_choice", f"function '{name}' is not among the tools")
-    return str(name)
+    return name
 
 
 def output_schema(row: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
@@ -77,7 +79,7 @@ def output_schema(row: Mapping[str, Any], path: str) -> Mapping[str, Any] | None
     nested = row.get("json_schema", row)
     if not isinstance(nested, dict) or not nested.get("name"):
         raise missing(f"{path}.name")
-    return as_object(nested.get("schema") or {}, f"{path}.schema")
+    return checked_schema(nested.get("schema") or {}, f"{path}.schema")
 
 
 def cache_options(body: Json) -> Json:

@@ -63,7 +63,7 @@ def input_items(body: Json) -> list[Any]:
 
 
 def _conversation(body: Json, around: Surroundings) -> Conversation:
-    earlier = body.get("previous_response_id")
+    earlier = text_field(body, "previous_response_id") if body.get("previous_response_id") else ""
     items = (around.earlier_items(earlier) if earlier else []) + input_items(body)
     rows = [as_object(item, f"input[{index}]") for index, item in enumerate(items)]
     turns = [turn for index, row in enumerate(rows) if (turn := _turn(row, f"input[{index}]."))]

@@ -17,7 +17,7 @@ from fivelevers.metering.event import Attempt, Event, OutcomeSeen, to_record
 from fivelevers.stores.ledger import Ledger
 from fivelevers.stores.spool import SYNC_EVERY_S, Spool, drain, reject
 
-DRAIN_EVERY_S = 1.0
+DRAIN_EVERY_S = 0.5
 _RETRY_AT_MOST_EVERY_S = 30.0
 
 _log = logging.getLogger("fivelevers.meter")
@@ -85,7 +85,12 @@ class Meter:
             ledger = Ledger(self.ledger_url)
             ledger.create()
             self._ledger = ledger
-        for damaged in self._ledger.insert(records):
+        try:
+            damaged_records = self._ledger.insert(records)
+        except LedgerError:
+            self._ledger = None  # make its tables again next time: the database may be a new, empty one
+            raise
+        for damaged in damaged_records:
             reject(self.spool.directory / "damaged", orjson.dumps(damaged))
 
     def close(self) -> None:

@@ -1,11 +1,15 @@
 """Every error reaches the SDK as the exception that the real provider's error does."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import anthropic
+import httpx
 import openai
 import pytest
 
+from examples.provider_simulator.app import create_app
+from examples.provider_simulator.simulator import Simulator
 from tests.simulator.conftest import Running
 
 HI: list[Any] = [{"role": "user", "content": "hi"}]
@@ -153,3 +157,77 @@ def test_too_long_a_prompt(oai: openai.OpenAI, simulator: Running) -> None:
 def test_unknown_path(oai: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError):
         oai.moderations.create(input="x")
+
+
+TURNS = {
+    "chat/completions": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}, {"role": "assistant"}],
+    "messages": [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "x"}]},
+    ],
+}
+FUNCTION = {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
+WHOLE: dict[str, dict[str, Any]] = {
+    "chat/completions": {
+        "model": "gpt-4.1",
+        "stream": False,
+        "messages": TURNS["chat/completions"],
+        "tools": [{"type": "function", "function": FUNCTION}],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"properties": {"a": {}}}}},
+        "stop": ["x"],
+        "n": 1,
+        "max_tokens": 5,
+        "stream_options": None,
+        "prompt_cache_options": {"mode": "implicit"},
+    },
+    "responses": {
+        "model": "gpt-4.1",
+        "stream": False,
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "hi"}]}],
+        "instructions": "x",
+        "tools": [{"type": "function"} | FUNCTION],
+        "tool_choice": {"type": "function", "name": "f"},
+        "text": {"format": {"type": "json_schema", "name": "x", "schema": {"properties": {"a": {"enum": ["b"]}}}}},
+        "previous_response_id": None,
+        "max_output_tokens": 5,
+    },
+    "messages": {
+        "model": "claude-haiku-4-5",
+        "stream": False,
+        "max_tokens": 5,
+        "messages": TURNS["messages"],
+        "system": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}],
+        "tools": [{"name": "f", "input_schema": FUNCTION["parameters"]}],
+        "tool_choice": {"type": "tool", "name": "f"},
+        "stop_sequences": ["x"],
+        "thinking": {"type": "disabled"},
+        "cache_control": {"type": "ephemeral"},
+        "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}},
+    },
+    "embeddings": {"model": "text-embedding-3-small", "input": ["x"], "dimensions": 8, "encoding_format": "float"},
+}
+JUNK: list[Any] = [None, True, 7, -1, 0.5, "x", "", [], [7], ["x"], [None], [[]], {}, {"a": 1}, {"type": "x"}, [{}]]
+
+
+def spoiled(value: Any) -> Iterator[Any]:
+    """The value with junk in each place in turn, at every depth."""
+    yield from JUNK
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        for inner in spoiled(value[key]):
+            changed = dict(value) if isinstance(value, dict) else list(value)
+            changed[key] = inner
+            yield changed
+
+
+@pytest.mark.parametrize("path", sorted(WHOLE))
+async def test_no_body_breaks_the_simulator(path: str) -> None:
+    """Wrong types anywhere in a body: a 400 or 404 as from the provider, or an answer, and never a 500."""
+    headers = {"x-api-key": "k", "anthropic-version": "x"}
+    transport = httpx.ASGITransport(create_app(Simulator(latency_scale=0)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://sim", headers=headers) as client:
+        assert (await client.post(f"/v1/{path}", json=WHOLE[path])).status_code == 200
+        for body in spoiled(WHOLE[path]):
+            answer = await client.post(f"/v1/{path}", json=body)
+            assert answer.status_code in {200, 400, 404}, body

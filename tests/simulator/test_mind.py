@@ -3,7 +3,9 @@
 import random
 from collections.abc import Iterable
 from itertools import pairwise
+from pathlib import Path
 
+from examples.provider_simulator import tiers
 from examples.provider_simulator.conversation import Conversation, Turn, text_part
 from examples.provider_simulator.mind import Mind
 from examples.provider_simulator.prices import Catalogue, Model
@@ -53,8 +55,7 @@ def test_shares_follow_the_table() -> None:
 
 
 def test_stronger_tiers_and_easier_tasks_are_right_more_often() -> None:
-    tiers = ["frontier", "strong", "small", "nano"]
-    for stronger, weaker in pairwise(tiers):
+    for stronger, weaker in pairwise(["frontier", "strong", "small", "nano"]):
         for difficulty in ("easy", "medium", "hard"):
             assert RIGHT[stronger][difficulty] > RIGHT[weaker][difficulty]
     for row in RIGHT.values():
@@ -92,3 +93,9 @@ def test_earlier_questions_are_no_context() -> None:
     task = read_task(Conversation(system=(text_part(PLANS),), turns=turns))
     assert "Pro plan cost" not in task.context
     assert task.earlier_question == "How much does the Pro plan cost"
+
+
+def test_the_readme_shows_the_table() -> None:
+    text = (Path(tiers.__file__).parent / "README.md").read_text(encoding="utf-8")
+    for tier, row in RIGHT.items():
+        assert f"| {tier} | {row['easy']} | {row['medium']} | {row['hard']} |" in text

@@ -8,7 +8,6 @@ import json
 import re
 import time
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from rich.console import Console
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
 from fivelevers.cli.tables import report_table, usd
 from fivelevers.errors import LedgerError
+from fivelevers.metering.cost import rounded
 from fivelevers.metering.interval import CostPerSuccess, Withheld
 from fivelevers.metering.report import GroupBy, Line, build
 
@@ -89,7 +89,7 @@ def parse_since(text: str, now: float) -> float:
 
 
 def _record(line: Line, by: GroupBy) -> dict[str, Any]:
-    totals = line.totals
+    totals, per_token = line.totals, line.usd_per_million_tokens
     return {
         by.value: line.group,
         "requests": totals.requests,
@@ -101,7 +101,7 @@ def _record(line: Line, by: GroupBy) -> dict[str, Any]:
         "cost_without_us_usd": usd(totals.cost_without_us),
         "saved_usd": usd(totals.saved),
         "savings": {f"{lever}/{basis}": usd(amount) for lever, basis, amount in line.savings},
-        "usd_per_million_tokens": _optional(line.usd_per_million_tokens),
+        "usd_per_million_tokens": None if per_token is None else usd(rounded(per_token)),
         "successes": totals.successes,
         "failures": totals.failures,
         "unknown": totals.requests - totals.known,
@@ -123,10 +123,6 @@ def _per_success(value: CostPerSuccess | Withheld) -> dict[str, str | None]:
         "cost_per_success_high_usd": usd(known.high_usd) if known else None,
         "cost_per_success_withheld": value.detail if isinstance(value, Withheld) else None,
     }
-
-
-def _optional(amount: Decimal | None) -> str | None:
-    return None if amount is None else usd(amount)
 
 
 def _csv(records: list[dict[str, Any]]) -> str:

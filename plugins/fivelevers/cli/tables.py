@@ -16,8 +16,8 @@ from fivelevers.order import LEVERS
 
 
 def usd(amount: Decimal) -> str:
-    """All digits, without an exponent."""
-    return f"{amount:f}"
+    """All digits that say something, without an exponent."""
+    return f"{amount.normalize():f}"
 
 
 def money(amount: Decimal) -> str:
@@ -29,8 +29,10 @@ def report_table(lines: list[Line], by: GroupBy) -> RenderableType:
     """Two tables that fit 80 columns: what the traffic cost, and what a token and a good answer cost."""
     if not lines:
         return Text("The ledger holds nothing for this period. Send some traffic through the proxy first.")
-    spent = _table("What it cost", by.value, "requests", "tokens", "cost", "without us", "saved", "list", "waste")
-    unit = _table("What a unit cost", by.value, "$/M tokens", "$/successful output", "95 %", "good", "bad", "unknown")
+    spent = _table("What it cost", by.value, "requests", "tokens", "cost", "without us", "saved", "waste")
+    unit = _table(
+        "What a token and a good answer cost", by.value, "$/M tokens", "$/1k good", "(95 %)", "good", "bad", "unknown"
+    )
     for line in lines:
         spent.add_row(*_spent(line))
         unit.add_row(*_unit(line))
@@ -38,52 +40,59 @@ def report_table(lines: list[Line], by: GroupBy) -> RenderableType:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0)
+    )
     for at, name in enumerate(columns):
-        table.add_column(name, justify="right" if at else "left", overflow="fold")
+        table.add_column(name, justify="right" if at else "left", no_wrap=True, overflow="fold")
     return table
 
 
 def _spent(line: Line) -> list[str]:
     totals = line.totals
     waste = sum((waste.usd for waste in line.waste), Decimal(0))
-    amounts = (totals.cost, totals.cost_without_us, totals.saved, totals.list_cost, waste)
-    return [line.group, f"{totals.requests:,}", f"{totals.usage.total:,}", *(money(amount) for amount in amounts)]
+    amounts = (totals.cost, totals.cost_without_us, totals.saved, waste)
+    return [line.group, f"{totals.requests:,}", _millions(totals.usage.total), *(money(amount) for amount in amounts)]
+
+
+def _millions(tokens: int) -> str:
+    return f"{tokens / 1e6:,.3f} M"
 
 
 def _unit(line: Line) -> list[str]:
-    totals, per_token, per_success = line.totals, line.usd_per_million_tokens, line.cost_per_success
+    totals, per_token = line.totals, line.usd_per_million_tokens
     counts = (f"{count:,}" for count in (totals.successes, totals.failures, totals.requests - totals.known))
-    known = isinstance(per_success, CostPerSuccess)
-    return [
-        line.group,
-        f"{per_token:.3f}" if per_token is not None else "-",
-        f"{per_success.usd:.5f}" if known else "withheld",
-        f"{per_success.low_usd:.5f} - {per_success.high_usd:.5f}" if known else "",
-        *counts,
-    ]
+    return [line.group, "-" if per_token is None else f"{per_token:.3f}", *_per_success(line.cost_per_success), *counts]
+
+
+def _per_success(value: CostPerSuccess | Withheld) -> tuple[str, str]:
+    """Dollars for a thousand successful outputs, and the interval."""
+    if isinstance(value, Withheld):
+        return "withheld", ""
+    usd_1k, low, high = (f"{1000 * amount:.3f}" for amount in (value.usd, value.low_usd, value.high_usd))
+    return usd_1k, f"({low} - {high})"
 
 
 def _notes(lines: list[Line]) -> list[Text]:
-    notes = [_saved_note(lines)]
-    for line in lines:
-        if isinstance(line.cost_per_success, Withheld):
-            notes.append(Text(f"{line.group}: $/successful output is withheld: {line.cost_per_success.detail}."))
+    meaning = Text("good, bad, unknown: outcomes; $/1k good: dollars for a thousand successful outputs.")
+    notes = [meaning, _saved_note(lines), *_withheld_notes(lines)]
     failure = sum((line.totals.failure_cost for line in lines), Decimal(0))
     if failure:
-        notes.append(
-            Text(f"$ per successful output includes {money(failure)} of failure_cost_usd (policy), on no bill.")
-        )
+        text = f"$/1k good includes {money(failure)} for failed answers (failure_cost_usd): on no bill."
+        notes.append(Text(text))
     estimated = sum(line.totals.estimated for line in lines)
     if estimated:
         cost = sum((line.totals.estimated_cost for line in lines), Decimal(0))
-        notes.append(
-            Text(f"{estimated} attempts have estimated usage ({money(cost)}): no provider reported their tokens.")
-        )
+        notes.append(Text(f"{estimated} attempts with estimated usage ({money(cost)}): no provider told their tokens."))
     unpriced = sum(line.totals.unpriced for line in lines)
     if unpriced:
-        notes.append(Text(f"{unpriced} attempts have no known price and are in no sum; state it in the override file."))
+        notes.append(Text(f"{unpriced} attempts have no known price and are in no sum: state it (FIVELEVERS_PRICES)."))
     return notes
+
+
+def _withheld_notes(lines: list[Line]) -> list[Text]:
+    found = [(line.group, line.cost_per_success) for line in lines]
+    return [Text(f"{group}: $/1k good is withheld: {v.detail}.") for group, v in found if isinstance(v, Withheld)]
 
 
 def _saved_note(lines: list[Line]) -> Text:

@@ -32,6 +32,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
 from fivelevers.errors import LedgerError
@@ -203,7 +204,8 @@ def _engine(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed)
+        # A pooled SQLite connection would go on writing into a file that somebody moved away or deleted.
+        engine = create_engine(parsed, poolclass=NullPool if parsed.get_backend_name() == "sqlite" else None)
     except (ArgumentError, ModuleNotFoundError, OSError) as error:
         raise LedgerError(f"FIVELEVERS_LEDGER_URL: {url!r} can not be used: {error}") from error
     if engine.dialect.name == "sqlite":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from fivelevers.errors import PolicyError
@@ -18,8 +19,9 @@ _log = logging.getLogger("fivelevers.policy")
 class PolicyFile:
     """Reads again when the file's time, size or inode changes, at most every ``CHECK_EVERY_S``; never raises."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, on_problem: Callable[[PolicyError], None] = lambda _: None) -> None:
         self.path = path
+        self._on_problem = on_problem
         self.problem: str | None = None
         self._policy = EMPTY
         self._seen: tuple[int, int, int] | None = None
@@ -51,4 +53,5 @@ class PolicyFile:
             _log.info("policy %s is in force: %s", self._policy.hash, path)
         except PolicyError as error:
             self.problem = str(error)
+            self._on_problem(error)
             _log.error("policy file refused, policy %s stays in force:\n%s", self._policy.hash, error)

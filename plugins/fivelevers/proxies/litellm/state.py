@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from fivelevers import metrics
 from fivelevers.errors import PriceError
 from fivelevers.meter import Meter
 from fivelevers.price_overrides import load_overrides
@@ -29,7 +30,8 @@ class State:
         policy = os.environ.get("FIVELEVERS_POLICY")
         if not policy:
             _log.warning("FIVELEVERS_POLICY is not set: every request is on the default route, with every lever off")
-        return cls(PolicyFile(Path(policy) if policy else None), _prices(), Meter.from_environment())
+        file = PolicyFile(Path(policy) if policy else None, lambda _: metrics.bypass.labels("all", "policy").inc())
+        return cls(file, _prices(), Meter.from_environment())
 
 
 def _prices() -> PriceBook:

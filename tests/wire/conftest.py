@@ -1,0 +1,68 @@
+"""One stack for all tests that talk to the real proxy: a boot costs more than everything that they do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fivelevers.embedded.stack import Stack
+from fivelevers.stores.ledger import Ledger
+from tests.wire.proxy import Proxy
+
+ROOT = Path(__file__).parents[2]
+
+# What the tests need beside the shipped config: quick failure instead of patience.
+IMPATIENT = [
+    {"model_name": f"impatient-{name}", "litellm_params": {"model": model, "timeout": 1.0, **upstream}}
+    for name, model, upstream in (
+        ("gpt", "openai/gpt-4.1", {"api_base": "os.environ/OPENAI_API_BASE", "api_key": "os.environ/OPENAI_API_KEY"}),
+        (
+            "claude",
+            "anthropic/claude-sonnet-4-5",
+            {"api_base": "os.environ/ANTHROPIC_API_BASE", "api_key": "os.environ/ANTHROPIC_API_KEY"},
+        ),
+    )
+]
+UNPRICED = {
+    "model_name": "unpriced",
+    "litellm_params": {
+        "model": "openai/gpt-4.1",
+        "api_base": "os.environ/OPENAI_API_BASE",
+        "api_key": "sk-simulated-unpriced",
+    },
+    "model_info": {"id": "unpriced-deployment", "base_model": "openai/model-that-no-map-knows"},
+}
+
+
+@pytest.fixture(scope="session")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """The shipped stack with two proxy workers, a policy file that tests may edit, and keys of every role."""
+    folder = tmp_path_factory.mktemp("proxy")
+    config = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text())
+    config["model_list"] += [*IMPATIENT, UNPRICED]
+    # Cool-downs would make one test's faults another test's 429.
+    config["router_settings"] = {"disable_cooldowns": True}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "fivelevers.yaml").write_text((ROOT / "litellm_config/fivelevers.yaml").read_text())
+    stack = Stack(
+        folder / "state",
+        workers=2,
+        config=folder / "config.yaml",
+        policy=folder / "fivelevers.yaml",
+        keys=Path(__file__).parent / "keys.yaml",
+        simulator_args=("--latency-scale", "0", "--seed", "7"),
+    )
+    with stack:
+        Ledger(stack.ledger_url).create()  # tests look into it before the first event is there
+        yield Proxy(stack, policy=folder / "fivelevers.yaml")
+
+
+@pytest.fixture
+def quiet(proxy: Proxy) -> Iterator[Proxy]:
+    """The proxy with nothing going wrong at the provider, before and after."""
+    proxy.no_faults()
+    yield proxy
+    proxy.no_faults()
