@@ -57,7 +57,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     )
     with stack:
         Ledger(stack.ledger_url).create()  # tests look into it before the first event is there
-        yield Proxy(stack, policy=folder / "fivelevers.yaml")
+        running = Proxy(stack, policy=folder / "fivelevers.yaml")
+        yield running
+        running.http.close()
 
 
 @pytest.fixture

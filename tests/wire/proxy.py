@@ -56,37 +56,24 @@ class Proxy:
         headers = {"x-fivelevers-session": session} if session else {}
         if api == "messages":
             return self._messages(key, stream, model=model, prompt=prompt, system=system, headers=headers, **params)
-        client = openai.OpenAI(base_url=f"{self.stack.envoy_url}/v1", api_key=key, max_retries=0, timeout=60)
-        if api == "responses":
-            body: dict[str, Any] = {"model": model, "input": prompt, "extra_headers": headers, **params}
-            if system:
-                body["instructions"] = system
-            raw = client.responses.with_raw_response.create(**body, stream=stream)
-            parsed: Any = raw.parse()
-            text = "".join(e.delta for e in parsed if e.type == "response.output_text.delta") if stream else parsed.output_text
-            return Reply(text, raw.headers)
-        messages = ([{"role": "system", "content": system}] if system else []) + [{"role": "user", "content": prompt}]
-        raw_chat = client.chat.completions.with_raw_response.create(
-            model=model, messages=messages, stream=stream, extra_headers=headers, **params  # type: ignore[arg-type]
-        )
-        chat: Any = raw_chat.parse()
-        if stream:
-            return Reply("".join(c.choices[0].delta.content or "" for c in chat if c.choices), raw_chat.headers)
-        return Reply(chat.choices[0].message.content or "", raw_chat.headers)
+        with openai.OpenAI(base_url=f"{self.stack.envoy_url}/v1", api_key=key, max_retries=0, timeout=60) as client:
+            if api == "responses":
+                return _responses(client, stream, model=model, prompt=prompt, system=system, headers=headers, **params)
+            return _chat(client, stream, model=model, prompt=prompt, system=system, headers=headers, **params)
 
     def _messages(
         self, key: str, stream: bool, *, prompt: str, system: Any, headers: dict[str, str], **params: Any
     ) -> Reply:
-        client = anthropic.Anthropic(base_url=self.stack.envoy_url, api_key=key, max_retries=0, timeout=60)
         body: dict[str, Any] = {"max_tokens": 300, "messages": [{"role": "user", "content": prompt}], **params}
         if system:
             body["system"] = system
-        raw = client.messages.with_raw_response.create(**body, stream=stream, extra_headers=headers)
-        parsed: Any = raw.parse()
-        if stream:
+        with anthropic.Anthropic(base_url=self.stack.envoy_url, api_key=key, max_retries=0, timeout=60) as client:
+            raw = client.messages.with_raw_response.create(**body, stream=stream, extra_headers=headers)
+            parsed: Any = raw.parse()
+            if not stream:
+                return Reply("".join(block.text for block in parsed.content if block.type == "text"), raw.headers)
             texts = [e.delta.text for e in parsed if e.type == "content_block_delta" and e.delta.type == "text_delta"]
             return Reply("".join(texts), raw.headers)
-        return Reply("".join(block.text for block in parsed.content if block.type == "text"), raw.headers)
 
     def fault(self, **rule: Any) -> None:
         httpx.post(f"{self.stack.simulator_url}/sim/faults", json=rule).raise_for_status()
@@ -105,7 +92,9 @@ class Proxy:
         return found
 
     def query(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        with contextlib.closing(sqlite3.connect(self.stack.ledger_url.removeprefix("sqlite:///"), timeout=10)) as ledger:
+        with contextlib.closing(
+            sqlite3.connect(self.stack.ledger_url.removeprefix("sqlite:///"), timeout=10)
+        ) as ledger:
             ledger.row_factory = sqlite3.Row
             return ledger.execute(sql, values).fetchall()
 
@@ -113,6 +102,10 @@ class Proxy:
         """The ledger's rows of a request, in order, once there are ``count`` of them."""
         sql = "select * from attempt where request_id = ? order by at"
         return wait_for(lambda: self.query(sql, request_id), lambda rows: len(rows) >= count)
+
+    def attempt_count(self) -> int:
+        count: int = self.query("select count(*) n from attempt")[0]["n"]
+        return count
 
     def outcomes(self, request_id: str, count: int = 1) -> list[sqlite3.Row]:
         sql = "select * from outcome where request_id = ? order by at"
@@ -127,6 +120,34 @@ class Proxy:
 
     def log(self) -> str:
         return (self.stack.logs_dir / "litellm.log").read_text()
+
+
+def _responses(
+    client: openai.OpenAI, stream: bool, *, model: str, prompt: str, system: Any, headers: dict[str, str], **params: Any
+) -> Reply:
+    if system:
+        params["instructions"] = system
+    raw = client.responses.with_raw_response.create(
+        model=model, input=prompt, stream=stream, extra_headers=headers, **params
+    )
+    parsed: Any = raw.parse()
+    if not stream:
+        return Reply(parsed.output_text, raw.headers)
+    return Reply("".join(e.delta for e in parsed if e.type == "response.output_text.delta"), raw.headers)
+
+
+def _chat(
+    client: openai.OpenAI, stream: bool, *, model: str, prompt: str, system: Any, headers: dict[str, str], **params: Any
+) -> Reply:
+    messages: list[Any] = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": prompt})
+    raw = client.chat.completions.with_raw_response.create(
+        model=model, messages=messages, stream=stream, extra_headers=headers, **params
+    )
+    parsed: Any = raw.parse()
+    if not stream:
+        return Reply(parsed.choices[0].message.content or "", raw.headers)
+    return Reply("".join(c.choices[0].delta.content or "" for c in parsed if c.choices), raw.headers)
 
 
 def wait_for(look: Callable[[], T], good: Callable[[T], bool], limit_s: float = 20.0) -> T:

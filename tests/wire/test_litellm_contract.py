@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
 
+import anthropic
+import httpx
 import openai
 import pytest
 
@@ -69,9 +72,9 @@ def test_openai_s_automatic_cache_is_metered(quiet: Proxy, api: str, stream: boo
 
 
 def test_embeddings_are_metered(quiet: Proxy) -> None:
-    client = openai.OpenAI(base_url=f"{quiet.stack.envoy_url}/v1", api_key="sk-test-acme-0a1b2c3d4e")
-    raw = client.embeddings.with_raw_response.create(model="ticket-embeddings", input=["late parcel", "broken lid"])
-    assert len(raw.parse().data) == 2
+    with openai.OpenAI(base_url=f"{quiet.stack.envoy_url}/v1", api_key="sk-test-acme-0a1b2c3d4e") as client:
+        raw = client.embeddings.with_raw_response.create(model="ticket-embeddings", input=["late parcel", "broken lid"])
+        assert len(raw.parse().data) == 2
     (row,) = quiet.attempts(raw.headers["x-fivelevers-request"])
     assert (row["api"], row["route"], row["model"]) == ("embeddings", "tickets", "text-embedding-3-small")
     assert by_kind(row) == quiet.billed(row)["tokens"]
@@ -93,21 +96,21 @@ def test_a_retried_attempt_has_a_row_of_its_own(quiet: Proxy, api: str, alias: s
 def test_every_failed_attempt_counts_and_the_request_failed_once(
     quiet: Proxy, api: str, alias: str, stream: bool
 ) -> None:
-    quiet.fault(fault="429")
-    before = quiet.query("select count(*) n from attempt")[0]["n"]
+    quiet.fault(fault="429", retry_after_s=0)
+    before = quiet.attempt_count()
     with pytest.raises(Exception, match="429"):
         quiet.call(api, alias, "What is 5 + 6?", stream=stream)
-    sql = "select * from attempt order by at desc limit 3"
-    count = wait_for(lambda: quiet.query("select count(*) n from attempt")[0]["n"], lambda n: n >= before + 3)
-    assert count == before + 3
-    rows = quiet.query(sql)
+    assert wait_for(quiet.attempt_count, lambda n: n >= before + 3) == before + 3
+    rows = quiet.query("select * from attempt order by at desc limit 3")
     assert {row["error"] for row in rows} == {"RateLimitError"}
     assert len({row["request_id"] for row in rows}) == 1
     (outcome,) = quiet.outcomes(rows[0]["request_id"])
     assert (outcome["outcome"], outcome["source"]) == ("failure", "provider")
 
 
-@pytest.mark.parametrize(("api", "alias"), [(api, alias) for api in APIS for alias in ("impatient-gpt", "impatient-claude")])
+@pytest.mark.parametrize(
+    ("api", "alias"), [(api, alias) for api in APIS for alias in ("impatient-gpt", "impatient-claude")]
+)
 def test_a_time_out_is_metered_as_estimated_since_it_may_be_billed(quiet: Proxy, api: str, alias: str) -> None:
     quiet.fault(fault="timeout", hang_s=2, times=1)
     reply = quiet.call(api, alias, "What is 7 + 8?")
@@ -117,7 +120,8 @@ def test_a_time_out_is_metered_as_estimated_since_it_may_be_billed(quiet: Proxy,
     assert answered["usage_source"] == "reported"
 
 
-@pytest.mark.parametrize(("api", "alias"), [(api, alias) for api in APIS for alias in (GPT, CLAUDE)])
+@pytest.mark.parametrize("alias", [GPT, CLAUDE])
+@pytest.mark.parametrize("api", APIS)
 def test_a_stream_without_usage_is_estimated_and_says_so(quiet: Proxy, api: str, alias: str) -> None:
     quiet.fault(fault="no_stream_usage", times=1)
     reply = quiet.call(api, alias, "What is 9 + 9?", stream=True)
@@ -127,25 +131,19 @@ def test_a_stream_without_usage_is_estimated_and_says_so(quiet: Proxy, api: str,
     assert not quiet.billed(row)["usage_reported"]
 
 
-@pytest.mark.parametrize(("api", "alias"), [(api, alias) for api in APIS for alias in (GPT, CLAUDE)])
-def test_a_broken_stream_is_never_dropped(quiet: Proxy, api: str, alias: str) -> None:
-    before = quiet.query("select count(*) n from attempt")[0]["n"]
-    billed = len(quiet.bill_entries())
+def test_broken_streams_are_never_dropped(quiet: Proxy) -> None:
+    before, billed = quiet.attempt_count(), len(quiet.bill_entries())
     quiet.fault(fault="cut_stream", after_chunks=2)
-    prompt = "What is the policy on holidays? " * 20
-    try:
-        quiet.call(api, alias, prompt, stream=True)
-    except Exception as error:  # noqa: BLE001  each SDK has its own way to say that a stream broke
-        assert "AssertionError" not in repr(error)
+    for api, alias in [(api, alias) for api in APIS for alias in (GPT, CLAUDE)]:
+        with contextlib.suppress(openai.OpenAIError, anthropic.AnthropicError, httpx.HTTPError):
+            quiet.call(api, alias, "What is the policy on holidays? " * 20, stream=True)
     quiet.no_faults()
     cut = len(quiet.bill_entries()) - billed
-    assert cut >= 1
-    rows = wait_for(
-        lambda: quiet.query("select * from attempt order by at desc limit ?", cut),
-        lambda _: quiet.query("select count(*) n from attempt")[0]["n"] >= before + cut,
-    )
-    assert quiet.query("select count(*) n from attempt")[0]["n"] == before + cut
-    assert {row["usage_source"] for row in rows} == {"estimated"}
+    assert cut > 6  # LiteLLM retries a broken bridged stream
+    # Some of them nobody ever reports on; the plugin waits for it a while before it records them itself.
+    assert wait_for(quiet.attempt_count, lambda n: n >= before + cut) == before + cut
+    rows = quiet.query("select * from attempt order by at desc limit ?", cut)
+    assert {(row["usage_source"], row["success"]) for row in rows} == {("estimated", 0)}
     assert all(row["input_tokens"] > 0 for row in rows)
 
 

@@ -6,12 +6,15 @@ on as it would without us: it is counted, and said in one log line.
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from datetime import datetime
+from functools import wraps
 from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
@@ -36,10 +39,12 @@ _MAYBE_BILLED = frozenset({"Timeout", "APIConnectionError", "Interrupted"})
 class Flight:
     """One request on its way: its plan, and the attempts that have started and that nobody has reported on yet.
 
-    LiteLLM tells how most attempts end. It is silent where a stream breaks and is retried, or a client leaves before
-    the first byte; those are recorded when the next attempt of the same call starts, or when nothing in the process
-    refers to the request any more.
+    LiteLLM tells how most attempts end, moments after the client has its answer. It is silent where a stream breaks and
+    is retried, or a client leaves before the first byte; those are recorded when the next attempt of the same call
+    starts, or ``PATIENCE_S`` after the request's task has ended.
     """
+
+    PATIENCE_S = 10.0
 
     def __init__(self, plan: Plan, state: State) -> None:
         self.plan = plan
@@ -68,6 +73,23 @@ class Flight:
         """An attempt whose end nobody told: it may be on the bill, so its tokens are estimated."""
         self.record(failed_answer(deployment, "Interrupted", time.time()))
 
+    def watch(self, task: asyncio.Task[Any] | None) -> None:
+        """Notice the end of the task that serves this request, its streamed body included."""
+        if task is not None:
+            task.add_done_callback(lambda done: self._served(done.get_loop()))
+
+    def _served(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._open:
+            self.state.unsettled.add(self)
+            loop.call_later(self.PATIENCE_S, self.give_up)
+
+    def give_up(self) -> None:
+        """Nobody will tell any more how the open attempts ended."""
+        self.state.unsettled.discard(self)
+        while self._open:
+            _, deployment = self._open.popitem()
+            self.lost(deployment)
+
     def record(self, answer: Answer) -> None:
         self.state.meter.record(settle(self.plan, answer, self.state.prices, event_id=uuid.uuid4().hex))
 
@@ -81,15 +103,23 @@ class Flight:
         seen = OutcomeSeen(uuid.uuid4().hex, self.plan.request_id, time.time(), outcome, source, detail)
         self.state.meter.record(seen)
 
-    def __del__(self) -> None:
-        for deployment in self._open.values():
-            try:
-                self.lost(deployment)
-            except Exception as error:
-                metrics.count_bypass("metering", "lost_attempt", error)
-
 
 _flight: ContextVar[Flight | None] = ContextVar("fivelevers_flight", default=None)
+
+Hook = Callable[..., Coroutine[Any, Any, Any]]
+
+
+def _fails_open(hook: Hook) -> Hook:
+    """Whatever a hook raises, the request goes on: it is counted under the hook's name and logged once a minute."""
+
+    @wraps(hook)
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await hook(*args, **kwargs)
+        except Exception as error:
+            metrics.count_bypass("all", hook.__name__, error)
+
+    return guarded
 
 
 class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by mypy (pyproject.toml)
@@ -99,72 +129,60 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         super().__init__()
         self.state = State.from_environment()
 
+    @_fails_open
     async def async_pre_call_hook(
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
     ) -> None:
-        try:
-            started = time.perf_counter()
-            caller = reading.caller_of(user_api_key_dict, data)
-            request, hints = reading.request_of(data, call_type)
-            policy = self.state.policy.current()
-            plan = prepare(request, hints, caller, policy, request_id=new_request_id(caller.key), now=time.time())
-            _flight.set(Flight(plan, self.state))
-            metrics.decision_seconds.labels(plan.route.name).observe(time.perf_counter() - started)
-        except Exception as error:
-            _flight.set(None)
-            metrics.count_bypass("all", "prepare", error)
+        _flight.set(None)  # what a reused context may still hold is another request's
+        started = time.perf_counter()
+        caller = reading.caller_of(user_api_key_dict, data)
+        request, hints = reading.request_of(data, call_type)
+        policy = self.state.policy.current()
+        plan = prepare(request, hints, caller, policy, request_id=new_request_id(caller.key), now=time.time())
+        flight = Flight(plan, self.state)
+        flight.watch(asyncio.current_task())
+        _flight.set(flight)
+        metrics.decision_seconds.labels(plan.route.name).observe(time.perf_counter() - started)
 
+    @_fails_open
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> None:
         flight = _flight.get()
-        if flight is None:
-            return
-        try:
-            deployment = reading.deployment_of(kwargs, call_type, time.time())
-            flight.start(str(kwargs.get("litellm_call_id")), deployment)
-        except Exception as error:
-            metrics.count_bypass("metering", "deployment", error)
+        if flight is not None:
+            flight.start(str(kwargs.get("litellm_call_id")), reading.deployment_of(kwargs, call_type, time.time()))
 
+    @_fails_open
     async def async_post_call_failure_deployment_hook(
         self, request_data: Mapping[str, Any], exception: Exception, call_type: Any, fallback_depth: int | None = None
     ) -> None:
         """One failed attempt, each retry and fallback too; bridged calls tell it twice, the second finds none open."""
         flight = _flight.get()
-        if flight is None:
-            return
-        try:
-            deployment = flight.end(str(request_data.get("litellm_call_id")))
-            if deployment is not None:
-                flight.record(failed_answer(deployment, type(exception).__name__, time.time()))
-        except Exception as error:
-            metrics.count_bypass("metering", "failed_attempt", error)
+        deployment = flight.end(str(request_data.get("litellm_call_id"))) if flight else None
+        if flight is not None and deployment is not None:
+            flight.record(failed_answer(deployment, type(exception).__name__, time.time()))
 
+    @_fails_open
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: datetime, end_time: datetime
     ) -> None:
-        try:
-            log = mapping(kwargs.get("standard_logging_object"))
-            flight = _flight.get() or self._unplanned(log)
-            deployment = flight.end(str(kwargs.get("litellm_call_id")))
-            answer = reading.answer_of(kwargs, response_obj, deployment, start_time.timestamp(), end_time.timestamp())
-            flight.record(answer)
-            if reading.truncated(answer.finish_reason):
-                flight.fail(f"truncated: {answer.finish_reason}")
-        except Exception as error:
-            metrics.count_bypass("metering", "log_success", error)
+        flight = _flight.get() or self._unplanned(mapping(kwargs.get("standard_logging_object")))
+        deployment = flight.end(str(kwargs.get("litellm_call_id")))
+        answer = reading.answer_of(kwargs, response_obj, deployment, start_time.timestamp(), end_time.timestamp())
+        flight.record(answer)
+        if reading.truncated(answer.finish_reason):
+            flight.fail(f"truncated: {answer.finish_reason}")
 
+    @_fails_open
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: datetime, end_time: datetime
     ) -> None:
         """Told once per request and late, so it ends no attempt; but it may know what a broken stream had used."""
-        try:
-            flight = _flight.get()
-            deployment = flight.find(str(kwargs.get("litellm_call_id"))) if flight else None
-            log = mapping(kwargs.get("standard_logging_object"))
-            if deployment is not None and log.get("prompt_tokens"):
-                deployment.partial = Usage(input=log["prompt_tokens"], output=log.get("completion_tokens") or 0)
-        except Exception as error:
-            metrics.count_bypass("metering", "log_failure", error)
+        flight = _flight.get()
+        deployment = flight.find(str(kwargs.get("litellm_call_id"))) if flight else None
+        log = mapping(kwargs.get("standard_logging_object"))
+        if deployment is not None and log.get("prompt_tokens"):
+            deployment.partial = Usage(input=log["prompt_tokens"], output=log.get("completion_tokens") or 0)
 
+    @_fails_open
     async def async_post_call_failure_hook(
         self,
         request_data: dict[str, Any],
@@ -176,6 +194,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         if flight is not None:
             flight.fail(type(original_exception).__name__)
 
+    @_fails_open
     async def async_post_call_response_headers_hook(
         self,
         data: dict[str, Any],
@@ -239,4 +258,10 @@ def _serve(state: State) -> None:
     proxy.app.include_router(router(state))
 
 
+def _settle_all() -> None:
+    for flight in tuple(plugin.state.unsettled):
+        flight.give_up()
+
+
 _serve(plugin.state)
+atexit.register(_settle_all)

@@ -122,6 +122,8 @@ def answer_of(
         model, provider = deployment.model, deployment.provider
     hit = log.get("cache_hit") is True
     usage = None if hit else usage_of(mapping(mapping(log.get("metadata")).get("usage_object")))
+    if usage is not None and not usage.prompt:
+        usage = None  # LiteLLM found no count, and no prompt has no tokens
     return Answer(
         at=end,
         started_at=start,
@@ -135,6 +137,7 @@ def answer_of(
         finish_reason=finish_reason(response),
         usage=usage,
         reported=hit or (usage is not None and _reported(log, params)),
+        generated_chars=_text_length(response),
     )
 
 
@@ -195,6 +198,13 @@ def finish_reason(response: Any) -> str | None:
     incomplete = getattr(response, "incomplete_details", None)
     reason = getattr(incomplete, "reason", None) or mapping(incomplete).get("reason")
     return reason or getattr(response, "status", None)
+
+
+def _text_length(response: Any) -> int:
+    """Characters of the answer, where it is text in OpenAI's shape: what an estimate can go by."""
+    choices = getattr(response, "choices", None)
+    content = getattr(getattr(choices[0], "message", None), "content", None) if choices else None
+    return len(content) if isinstance(content, str) else 0
 
 
 def truncated(reason: str | None) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from fivelevers import metrics
 from fivelevers.errors import PriceError
@@ -18,11 +18,18 @@ from fivelevers.stores.policy_file import PolicyFile
 _log = logging.getLogger("fivelevers")
 
 
+class Unsettled(Protocol):
+    """A served request with attempts whose end is not told yet."""
+
+    def give_up(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     policy: PolicyFile
     prices: PriceBook
     meter: Meter
+    unsettled: set[Unsettled] = field(default_factory=set)  # bounded by the requests of a few seconds
 
     @classmethod
     def from_environment(cls) -> Self:
