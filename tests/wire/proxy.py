@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -161,3 +162,9 @@ def wait_for(look: Callable[[], T], good: Callable[[T], bool], limit_s: float = 
 def by_kind(attempt: sqlite3.Row) -> dict[str, int]:
     kinds: Sequence[str] = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
     return {kind: attempt[f"{kind}_tokens"] for kind in kinds}
+
+
+def together(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Runs them all at once; their results in order."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(lambda call: call(), calls))

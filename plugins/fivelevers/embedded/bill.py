@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -14,7 +14,7 @@ from fivelevers.metering.event import UsageSource
 from fivelevers.metering.reconcile import BillEntry, Line, Reconciliation, reconcile
 from fivelevers.prices import Kind
 from fivelevers.stores.ledger import Ledger
-from fivelevers.stores.reconcile_query import provider_request_ids, reported_lines
+from fivelevers.stores.reconcile_query import calls, reported_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def fetch(simulator_url: str) -> Bill:
 
 def parse(bill: Mapping[str, Any]) -> Bill:
     lines = tuple(
-        Line(_key(row["key"]), row["model"], Kind(row["kind"]), row["tokens"], Decimal(row["usd"]))
+        Line(key_name(row["key"]), row["model"], Kind(row["kind"]), row["tokens"], Decimal(row["usd"]))
         for row in bill["lines"]
     )
     return Bill(lines, tuple((_entry(row), row["request_id"]) for row in bill["entries"]))
@@ -42,7 +42,7 @@ def _entry(row: Mapping[str, Any]) -> BillEntry:
     return BillEntry(
         id=row["id"],
         at=float(row["at"]),
-        key=_key(row["key"]),
+        key=key_name(row["key"]),
         model=row["model"],
         tokens={Kind(kind): count for kind, count in row["tokens"].items() if count},
         usd=Decimal(row["usd"]),
@@ -50,7 +50,7 @@ def _entry(row: Mapping[str, Any]) -> BillEntry:
     )
 
 
-def _key(api_key: str) -> str:
+def key_name(api_key: str) -> str:
     """As the plugin fingerprints a provider account's key."""
     return sha256(api_key.encode()).hexdigest()[:8]
 
@@ -59,18 +59,17 @@ def compare(
     ledger: Ledger, bill: Bill, *, since: float = 0.0, kill_windows: Sequence[tuple[float, float]] = ()
 ) -> Reconciliation:
     """The ledger since ``since`` (seconds since the epoch) against the whole bill."""
-    reported = provider_request_ids(ledger, UsageSource.REPORTED, since)
-    estimated = provider_request_ids(ledger, UsageSource.ESTIMATED, since)
+    reported, estimated = calls(ledger, UsageSource.REPORTED, since), calls(ledger, UsageSource.ESTIMATED, since)
     return reconcile(
         reported_lines(ledger, since),
         bill.lines,
-        ledger_ids=_named_as_billed(bill, reported),
+        ledger_calls=_named_as_billed(bill, reported),
         estimated_ids=_named_as_billed(bill, estimated),
         bill_entries=[entry for entry, _ in bill.calls],
         kill_windows=kill_windows,
     )
 
 
-def _named_as_billed(bill: Bill, ids: Collection[str]) -> set[str]:
+def _named_as_billed(bill: Bill, ours: Mapping[str, int]) -> dict[str, int]:
     """LiteLLM passes on one of a call's two names, which one depends on the API: found under either, it is known."""
-    return {entry.id for entry, request_id in bill.calls if entry.id in ids or request_id in ids}
+    return {entry.id: ours[name] for entry, request_id in bill.calls for name in (entry.id, request_id) if name in ours}

@@ -1,8 +1,8 @@
 """The ledger against the provider's bill: tokens by kind first, then dollars, for each key and model.
 
 What may rightly stand on the bill alone is set apart before the comparison, named by response id and with its reason:
-usage that the provider never told anybody, and calls in flight when a worker was killed. Anything else that the ledger
-does not know breaks the verdict, however small it is.
+usage that the provider never told anybody, and calls in flight when a worker was killed. Any other call that the ledger
+does not know, or knows with other tokens, breaks the verdict, however small it is.
 """
 
 from collections import defaultdict
@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from fivelevers.prices import Kind
@@ -43,12 +44,16 @@ class BillEntry:
 
 
 class Why(StrEnum):
-    """Why an entry of the bill is not in the ledger."""
+    """Why an entry of the bill is not in the ledger, or not so."""
 
     NEVER_REPORTED = "never reported"  # a cut stream: nobody was told the tokens
     ESTIMATED = "estimated by us"  # the client left the stream before the provider said: the ledger has its own count
     IN_FLIGHT_AT_KILL = "in flight at the kill"
+    OTHER_TOKENS = "other tokens in the ledger"
     UNEXPLAINED = "unexplained"
+
+
+_SET_APART: Final = frozenset({Why.NEVER_REPORTED, Why.ESTIMATED, Why.IN_FLIGHT_AT_KILL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +99,11 @@ class Reconciliation:
 
     @property
     def set_apart(self) -> tuple[BillAlone, ...]:
-        return tuple(alone for alone in self.bill_alone if alone.why is not Why.UNEXPLAINED)
+        return tuple(alone for alone in self.bill_alone if alone.why in _SET_APART)
 
     @property
     def unexplained(self) -> tuple[BillAlone, ...]:
-        return tuple(alone for alone in self.bill_alone if alone.why is Why.UNEXPLAINED)
+        return tuple(alone for alone in self.bill_alone if alone.why not in _SET_APART)
 
 
 def reconcile(
@@ -106,43 +111,48 @@ def reconcile(
     bill: Iterable[Line],
     *,
     tolerance: Decimal = TOLERANCE,
-    ledger_ids: Collection[str] = frozenset(),
+    ledger_calls: Mapping[str, int] = MappingProxyType({}),
     estimated_ids: Collection[str] = frozenset(),
     bill_entries: Iterable[BillEntry] = (),
     kill_windows: Sequence[tuple[float, float]] = (),
 ) -> Reconciliation:
     """Compares the two. Estimated usage has no place in `ledger`.
 
-    `ledger_ids`: provider request ids of the ledger's rows with reported usage, `estimated_ids` of those that it
-    estimated (they have no place in `ledger` either); `bill_entries`: the calls behind `bill`, each in its lines too;
-    `kill_windows`: (from, to) in seconds since the epoch, when a killed worker may have had calls in flight. Without
-    entries nothing is set apart.
+    `ledger_calls`: tokens by provider request id of the ledger's rows with reported usage; `estimated_ids`: of those
+    that it estimated (they have no place in `ledger` either); `bill_entries`: the calls behind `bill`, each in its
+    lines too; `kill_windows`: (from, to) in seconds since the epoch, when a killed worker may have had calls in flight.
+    Without entries nothing is set apart.
     """
-    known, estimated = frozenset(ledger_ids), frozenset(estimated_ids)
-    judged = (_alone(entry, known, estimated, kill_windows) for entry in bill_entries)
-    alone = tuple(found for found in judged if found is not None)
+    tell = _Teller(ledger_calls, frozenset(estimated_ids), tolerance, kill_windows)
+    alone = tuple(BillAlone(entry, why) for entry in bill_entries if (why := tell.why(entry)) is not None)
     ours, theirs = _Sums.of(ledger), _Sums.of(bill)
     for apart in alone:
-        if apart.why is not Why.UNEXPLAINED:
+        if apart.why in _SET_APART:
             theirs.take_out(apart.entry)
     rows = (_row(key, model, ours, theirs, tolerance) for key, model in sorted(ours.usd.keys() | theirs.usd.keys()))
     return Reconciliation(tuple(rows), alone)
 
 
-def _alone(
-    entry: BillEntry,
-    known: Collection[str],
-    estimated: Collection[str],
-    kill_windows: Sequence[tuple[float, float]],
-) -> BillAlone | None:
-    if not entry.usage_reported:
-        return BillAlone(entry, Why.NEVER_REPORTED)
-    if entry.id in known:
-        return None
-    if entry.id in estimated:
-        return BillAlone(entry, Why.ESTIMATED)
-    in_flight = any(start <= entry.at <= end for start, end in kill_windows)
-    return BillAlone(entry, Why.IN_FLIGHT_AT_KILL if in_flight else Why.UNEXPLAINED)
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    """Tells why an entry is not in the ledger, or not so; None where it is."""
+
+    known: Mapping[str, int]
+    estimated: Collection[str]
+    tolerance: Decimal
+    kill_windows: Sequence[tuple[float, float]]
+
+    def why(self, entry: BillEntry) -> Why | None:
+        billed = sum(entry.tokens.values())
+        if entry.id in self.known and _near(Decimal(self.known[entry.id]), Decimal(billed), self.tolerance):
+            return None
+        if entry.id in self.estimated:
+            return Why.ESTIMATED
+        if entry.id not in self.known and any(start <= entry.at <= end for start, end in self.kill_windows):
+            return Why.IN_FLIGHT_AT_KILL
+        if not entry.usage_reported:
+            return Why.NEVER_REPORTED
+        return Why.OTHER_TOKENS if entry.id in self.known else Why.UNEXPLAINED
 
 
 class _Sums:

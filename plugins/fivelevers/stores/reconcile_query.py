@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from fivelevers.errors import LedgerError
@@ -42,15 +42,16 @@ def reported_lines(ledger: Ledger, since: float) -> list[Line]:
     return lines
 
 
-def provider_request_ids(ledger: Ledger, source: UsageSource, since: float) -> set[str]:
-    """The providers' names of the calls whose usage comes from ``source``."""
-    query = select(attempts.c.provider_request_id).where(
+def calls(ledger: Ledger, source: UsageSource, since: float) -> dict[str, int]:
+    """Tokens of each call whose usage comes from ``source``, by the provider's name of the call."""
+    tokens = sum((attempts.c[f"{kind}_tokens"] for kind in Kind), literal(0))
+    query = select(attempts.c.provider_request_id, tokens).where(
         attempts.c.usage_source == source.value,
         attempts.c.at >= since,
         attempts.c.provider_request_id.is_not(None),
     )
     try:
         with ledger.engine.connect() as connection:
-            return set(connection.scalars(query))
+            return {name: int(total) for name, total in connection.execute(query)}
     except SQLAlchemyError as error:
         raise LedgerError(f"ledger: can not be read: {error}") from error

@@ -34,13 +34,29 @@ ATTEMPTS = st.builds(
     at=st.floats(0, 2e9),
     started_at=st.floats(0, 2e9),
     u=st.floats(0, 1),
-    **{
-        name: NAMES
-        for name in (
-            "event_id request_id route tenant team key key_alias session api alias model provider provider_key "
-            "deployment provider_request_id error finish_reason policy"
-        ).split()
-    },
+    **dict.fromkeys(
+        [
+            "event_id",
+            "request_id",
+            "route",
+            "tenant",
+            "team",
+            "key",
+            "key_alias",
+            "session",
+            "api",
+            "alias",
+            "model",
+            "provider",
+            "provider_key",
+            "deployment",
+            "provider_request_id",
+            "error",
+            "finish_reason",
+            "policy",
+        ],
+        NAMES,
+    ),
     **{name: st.booleans() for name in ("explicit_session", "stream", "success", "holdout")},
 )
 OUTCOMES = st.builds(

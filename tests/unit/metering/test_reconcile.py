@@ -34,7 +34,7 @@ def compare(
     return reconcile(
         lines(ledger, rates),
         lines(bill),
-        ledger_ids={e.id for e in ledger},
+        ledger_calls={e.id: sum(e.tokens.values()) for e in ledger},
         bill_entries=bill,
         kill_windows=[KILL],
     )
