@@ -5,8 +5,9 @@ Money is stored as whole picodollars (1e-12 USD), so sums in SQL are exact and c
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator
 
@@ -137,11 +138,21 @@ class Ledger:
             raise LedgerError(f"FIVELEVERS_LEDGER_URL: {self.engine.dialect.name} is neither sqlite nor postgresql")
 
     def create(self) -> None:
+        """Make what is missing. Several processes may do so at once: who loses the race looks again."""
         with _named_errors("can not be opened"):
-            try:
-                metadata.create_all(self.engine)
-            except OperationalError:
-                metadata.create_all(self.engine)  # another process made the tables between our look and our CREATE
+            for wait_s in (0.05, 0.1, 0.2, 0.4, 0.8):
+                with suppress(OperationalError, ProgrammingError, IntegrityError):
+                    self._create()
+                    return
+                time.sleep(wait_s)
+            self._create()
+
+    def _create(self) -> None:
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect() as connection:
+                # Lets reports read while drainers write; the file remembers it.
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        metadata.create_all(self.engine)
 
     def insert(self, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Insert spooled records in one transaction, each event once however often it comes.
@@ -214,8 +225,8 @@ def _engine(url: str) -> Engine:
 
 
 def _sqlite_pragmas(connection: Any, _record: object) -> None:
-    # WAL lets reports read while drainers write; FULL, since a segment leaves the spool when its commit returns.
-    for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    # FULL: a segment leaves the spool when its commit returns.
+    for pragma in ("busy_timeout = 5000", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -1,0 +1,118 @@
+"""Imports run one way, and each outside name has one room."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "plugins/fivelevers"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Bottom up: a module imports its own layer and those before it.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("__init__",),
+    ("errors", "order", "request", "prices", "price_overrides", "policy"),  # the words that everything speaks
+    ("levers",),
+    ("metering",),
+    ("metrics", "stores", "providers", "audit"),
+    ("meter", "engine"),
+    ("lane",),
+    ("proxies",),
+    ("embedded",),
+    ("cli",),
+)
+ROOMS = {
+    "litellm": ("proxies/litellm/",),
+    "fastapi": ("proxies/litellm/",),
+    "redis": ("stores/",),
+    "redisvl": ("stores/",),
+    "sqlalchemy": ("stores/",),
+    "grpc": ("proxies/envoy/",),
+    "envoy": ("proxies/envoy/", "embedded/"),
+    "typer": ("cli/",),
+    "rich": ("cli/",),
+    "prometheus_client": ("metrics.py",),
+}
+# The pure core: no clock, no environment, no files, no network.
+PURE = ("order.py", "request.py", "engine.py", "levers/", "metering/")
+IMPURE = {
+    "os",
+    "time",
+    "random",
+    "socket",
+    "pathlib",
+    "subprocess",
+    "asyncio",
+    "threading",
+    "urllib",
+    "logging",
+    "secrets",
+}
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).as_posix()
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Every module that a file imports, anywhere in it, by full name."""
+    package = ("fivelevers", *file.relative_to(PACKAGE).parent.parts)
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*base, *([node.module] if node.module else [])))
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def layer(module: str) -> int | None:
+    """The layer of a module of ours, None for others'."""
+    parts = module.split(".")
+    if parts[0] != "fivelevers":
+        return None
+    top = parts[1] if len(parts) > 1 else "__init__"
+    return next((at for at, names in enumerate(LAYERS) if top in names), None)
+
+
+def test_every_module_has_a_layer() -> None:
+    tops = {name_of(file).split("/")[0].removesuffix(".py") for file in FILES}
+    assert tops <= {name for names in LAYERS for name in names}
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_imports_run_one_way(file: Path) -> None:
+    own = layer("fivelevers." + name_of(file).removesuffix(".py").replace("/", "."))
+    assert own is not None
+    above = {module for module in imports(file) if (at := layer(module)) is not None and at > own}
+    assert not above, f"{name_of(file)} is below what it imports"
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_each_outside_name_has_its_room(file: Path) -> None:
+    for module in imports(file):
+        rooms = ROOMS.get(module.split(".")[0])
+        assert rooms is None or name_of(file).startswith(rooms), f"{module} belongs in {rooms}"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if name_of(f).startswith(PURE)], ids=name_of)
+def test_the_core_is_pure(file: Path) -> None:
+    assert not {module.split(".")[0] for module in imports(file)} & IMPURE
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if "cli" in f.parts], ids=name_of)
+def test_no_command_loads_litellm(file: Path) -> None:
+    assert not any(module.startswith(("litellm", "fivelevers.proxies")) for module in imports(file))
+
+
+def test_no_module_is_called_by_what_it_is_not() -> None:
+    banned = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+    assert not {name_of(f) for f in FILES if f.stem in banned or banned & set(f.parts)}
+
+
+def test_configurations_stay_out_of_the_package() -> None:
+    # LiteLLM loads a module that it finds beside its config as a second copy.
+    assert not list(PACKAGE.rglob("*.yaml"))
+    assert not (PACKAGE.parents[1] / "envoy/__init__.py").exists()

@@ -1,0 +1,121 @@
+"""One request, one plan; one attempt, one row."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fivelevers.engine import Answer, Plan, prepare, session_of, settle
+from fivelevers.metering.event import UsageSource
+from fivelevers.policy import Caller, parse
+from fivelevers.prices import PriceBook, Usage
+from fivelevers.request import Api
+from fivelevers.request import parse as parse_request
+
+ROW = {
+    "litellm_provider": "openai",
+    "input_cost_per_token": Decimal("2e-6"),
+    "cache_read_input_token_cost": Decimal("5e-7"),
+    "output_cost_per_token": Decimal("8e-6"),
+}
+PRICES = PriceBook({"gpt-4.1": ROW})
+MESSAGES = [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}]
+BODY = {"model": "support-assistant", "messages": MESSAGES}
+POLICY = parse(
+    "{defaults: {holdout: 0.1, levers: {prompt_cache: {mode: on, percent: 50}}},"
+    " routes: [{name: support, match: {model: support-*}}]}"
+)
+
+
+def caller(**fields: Any) -> Caller:
+    return Caller(**({"path": "/v1/chat/completions", "headers": {}, "key": "k", "team": "t"} | fields))
+
+
+def plan(body: dict[str, Any] = BODY, **hints: Any) -> Plan:
+    request = parse_request(Api.CHAT, body)
+    return prepare(request, {**body, **hints}, caller(), POLICY, request_id="r", now=1.0)
+
+
+def answer(**changes: Any) -> Answer:
+    base: dict[str, Any] = {
+        "at": 2.0, "started_at": 1.5, "model": "gpt-4.1", "provider": "openai", "provider_key": "f", "deployment": "d",
+        "provider_request_id": "p", "success": True, "error": None, "finish_reason": "stop",
+        "usage": Usage(input=100, cache_read=1000, output=10), "reported": True,
+    }  # fmt: skip
+    return Answer(**(base | changes))
+
+
+def test_a_plan_names_route_tenant_session_and_arm() -> None:
+    made = plan()
+    assert (made.route.name, made.tenant, made.explicit_session) == ("support", "team:t", False)
+    assert made.policy == POLICY.hash
+    assert made == plan()
+
+
+@given(st.integers(0, 400))
+def test_the_arm_follows_the_policy(n: int) -> None:
+    made = plan(litellm_session_id=f"s{n}")
+    assert made.arm.holdout == (made.u < 0.1)
+    assert made.arm.treated == ({"prompt_cache"} if 0.1 <= made.u < 0.55 else set())
+
+
+@pytest.mark.parametrize(
+    ("headers", "hints", "explicit"),
+    [
+        ({"x-fivelevers-session": "a"}, {"litellm_session_id": "b"}, True),
+        ({}, {"litellm_session_id": "b", "prompt_cache_key": "c"}, True),
+        ({}, {"metadata": {"session_id": "b"}}, True),
+        ({}, {"conversation": {"id": "c"}}, False),
+        ({}, {"conversation": "c"}, False),
+        ({}, {"prompt_cache_key": "c"}, False),
+        ({}, {"previous_response_id": "c"}, False),
+        ({}, {"conversation": 3, "metadata": "odd"}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_session_is_named_by_the_strongest_hint(
+    headers: dict[str, str], hints: dict[str, Any], explicit: bool
+) -> None:
+    request = parse_request(Api.CHAT, BODY)
+    name, said = session_of(request, hints, caller(headers=headers), "team:t")
+    assert said is explicit
+    assert len(name) == 16
+    assert session_of(request, hints, caller(headers=headers), "team:u")[0] != name
+
+
+def test_a_conversation_keeps_its_session_as_it_grows() -> None:
+    later = {**BODY, "messages": [*MESSAGES, {"role": "assistant", "content": "a"}]}
+    assert plan(later).session == plan().session
+
+
+def test_an_attempt_is_priced_by_kind_and_listed_uncached() -> None:
+    row = settle(plan(), answer(), PRICES, event_id="e")
+    assert row.cost_usd == Decimal("0.0002") + Decimal("0.0005") + Decimal("0.00008")
+    assert row.list_cost_usd == Decimal("0.0022") + Decimal("0.00008")
+    assert row.cost_parts is not None
+    assert sum(row.cost_parts.values()) == row.cost_usd == row.cost_without_us_usd
+    assert row.usage_source is UsageSource.REPORTED
+
+
+def test_a_model_without_a_price_has_no_cost() -> None:
+    row = settle(plan(), answer(model="nobody-knows"), PRICES, event_id="e")
+    assert (row.cost_usd, row.list_cost_usd, row.cost_without_us_usd) == (None, None, None)
+    assert row.usage.total == 1110
+
+
+@pytest.mark.parametrize(
+    ("changes", "usage", "source"),
+    [
+        ({"usage": None, "reported": True}, Usage(), UsageSource.NONE),
+        ({"usage": None, "reported": False}, Usage(input=1), UsageSource.ESTIMATED),
+        ({"usage": None, "reported": False, "generated_chars": 9}, Usage(input=1, output=3), UsageSource.ESTIMATED),
+        ({"reported": False}, Usage(input=100, cache_read=1000, output=10), UsageSource.ESTIMATED),
+    ],
+)
+def test_tokens_that_nobody_reported_are_estimated_and_say_so(
+    changes: dict[str, Any], usage: Usage, source: UsageSource
+) -> None:
+    row = settle(plan(), answer(**changes), PRICES, event_id="e")
+    assert (row.usage, row.usage_source) == (usage, source)
