@@ -39,12 +39,15 @@ def report_table(lines: list[Line], by: GroupBy) -> RenderableType:
     return Group(spent, unit, *_notes(lines))
 
 
+_TEXT = {"model", "verdict"}
+
+
 def _table(title: str, *columns: str) -> Table:
     table = Table(
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0)
     )
     for at, name in enumerate(columns):
-        table.add_column(name, justify="right" if at else "left", no_wrap=True, overflow="fold")
+        table.add_column(name, justify="right" if at and name not in _TEXT else "left", no_wrap=True, overflow="fold")
     return table
 
 
