@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("lane",),
     ("proxies",),
     ("embedded",),
-    ("cli",),
+    ("cli", "__main__"),
 )
 ROOMS = {
     "litellm": ("proxies/litellm/",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +27,7 @@ _SETTLE_LIMIT_S = 20.0
 def demo(
     *,
     speed: Annotated[float, typer.Option(help="How many times faster than recorded; 0: as fast as it goes.")] = 0.0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Replay only the first so many requests.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="LiteLLM worker processes.")] = 1,
     keep: Annotated[bool, typer.Option(help="Keep the state directory (ledger, logs).")] = False,
 ) -> None:
@@ -39,7 +39,8 @@ def demo(
     state_dir = Path(tempfile.mkdtemp(prefix="fivelevers-demo-"))
     try:
         with interruptible():
-            fine = _run(state_dir, speed, workers, console)
+            fine = _run(state_dir, speed, limit, workers, console)
+            keep = keep or not fine
     except Interrupted:
         console.print("stopped")
         raise typer.Exit(1) from None
@@ -55,7 +56,7 @@ def demo(
     raise typer.Exit(0 if fine else 1)
 
 
-def _run(state_dir: Path, speed: float, workers: int, console: Console) -> bool:
+def _run(state_dir: Path, speed: float, limit: int | None, workers: int, console: Console) -> bool:
     stack = Stack(state_dir, workers=workers, tell=lambda step: console.print(f"  {step}", style="dim"))
     with stack:
         root, keys = stack.files.simulator_root, stack.files.keys
@@ -63,7 +64,8 @@ def _run(state_dir: Path, speed: float, workers: int, console: Console) -> bool:
             raise StackError("no example traffic here: run the demo in a checkout of fivelevers")
         console.print(f"Replaying examples/traffic through Envoy at {stack.envoy_url}")
         replay = [sys.executable, "-m", "examples.traffic", "--base-url", stack.envoy_url, "--keys", str(keys)]
-        answered = subprocess.run([*replay, "--speed", str(speed)], cwd=root, env=os.environ, check=False).returncode  # noqa: S603
+        replay += ["--speed", str(speed), *(["--limit", str(limit)] if limit else [])]
+        answered = subprocess.run(replay, cwd=root, check=False).returncode  # noqa: S603  our own interpreter and module
         told = settled(stack)
         console.print()
         console.print(report_table(read_lines(state_dir, stack.ledger_url, GroupBy.ROUTE, 0.0), GroupBy.ROUTE))
