@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 ARGS ?=
-BENCHMARKS := $(wildcard benchmarks/[a-z]*.py)
+BENCHMARKS := $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/[a-z]*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types bench lock clean install-demo install-test
@@ -23,7 +23,7 @@ lint: install-test ## Check style
 types: install-test ## Check types
 	@exec .venv/bin/mypy $(ARGS)
 
-bench: install-test $(BENCHMARKS:%=run-%) ## Run every benchmark
+bench: install-test $(BENCHMARKS:%=bench-%) ## Run every benchmark in its quick form (python -m benchmarks.NAME gives figures)
 
 lock: ## Resolve the locked requirements anew
 	@PYTHON="$(PYTHON)" exec requirements/lock.sh
@@ -32,8 +32,8 @@ clean: ## Remove the virtual environment, state and caches
 	@rm -rf .venv .fivelevers build dist .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-run-benchmarks/%: install-test
-	@exec .venv/bin/python benchmarks/$* $(ARGS)
+bench-%: install-test
+	@exec .venv/bin/python -m benchmarks.$* --quick $(ARGS)
 
 install-demo:
 	@exec $(PYTHON) requirements/install.py demo

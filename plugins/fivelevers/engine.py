@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -16,9 +16,10 @@ from fivelevers.metering.arms import Arm, assign, unit_interval
 from fivelevers.metering.cost import Unknown, cost_parts, list_cost
 from fivelevers.metering.event import Attempt, UsageSource
 from fivelevers.order import LEVERS, Mode
-from fivelevers.policy import Caller, Policy, Route
+from fivelevers.policy import Caller, Policy, Route, end_user_digest
 from fivelevers.prices import PriceBook, Usage
-from fivelevers.request import Request
+from fivelevers.request import Api, Request
+from fivelevers.switch import NOTHING_OFF, SKIP_HEADER, skips
 
 SESSION_HEADER = "x-fivelevers-session"
 CHARS_PER_TOKEN = 4  # the estimate for tokens that no provider reported; reported apart wherever it is used
@@ -26,7 +27,11 @@ CHARS_PER_TOKEN = 4  # the estimate for tokens that no provider reported; report
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was decided for one request. ``u`` is its place in [0, 1), shared by all levers of the route."""
+    """What was decided for one request. ``u`` is its place in [0, 1), shared by all levers of the route.
+
+    ``skipped`` are the levers, in order, that a way out took out of force, whatever their mode; ``unknown_skips`` is
+    how many words of the request's skip header name none.
+    """
 
     request_id: str
     started_at: float
@@ -39,6 +44,9 @@ class Plan:
     u: float
     arm: Arm
     policy: str
+    repeat_window_s: float | None
+    skipped: tuple[str, ...]
+    unknown_skips: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +69,29 @@ class Answer:
 
 
 def prepare(
-    request: Request, hints: Mapping[str, Any], caller: Caller, policy: Policy, *, request_id: str, now: float
+    request: Request,
+    hints: Mapping[str, Any],
+    caller: Caller,
+    policy: Policy,
+    *,
+    request_id: str,
+    now: float,
+    off: Callable[[str], frozenset[str]] = NOTHING_OFF.off,
 ) -> Plan:
-    """The plan of one request. ``hints`` are the body's fields that may name its session."""
+    """The plan of one request. ``hints`` are the body's fields that may name its session.
+
+    ``off`` gives the levers that are switched off on a route.
+    """
     route = policy.match(caller, request.model)
+    wished, unknown_skips = skips(caller.headers.get(SKIP_HEADER, ""))
+    skipped = wished | off(route.name)
     tenant = caller.tenant(route.tenant)
     session, explicit = session_of(request, hints, caller, tenant)
     u = unit_interval(route.name, session)
     percents = {
         lever.name: route.levers.of(lever.name).percent / 100
         for lever in LEVERS
-        if route.levers.of(lever.name).mode is Mode.ON
+        if route.levers.of(lever.name).mode is Mode.ON and lever.name not in skipped
     }
     return Plan(
         request_id=request_id,
@@ -85,6 +105,9 @@ def prepare(
         u=u,
         arm=assign(u, route.holdout, percents),
         policy=policy.hash,
+        repeat_window_s=_repeat_window(request, hints, route) if explicit else None,
+        skipped=tuple(lever.name for lever in LEVERS if lever.name in skipped),
+        unknown_skips=unknown_skips,
     )
 
 
@@ -109,6 +132,16 @@ def session_of(request: Request, hints: Mapping[str, Any], caller: Caller, tenan
 def _session(tenant: str, kind: str, value: str) -> str:
     parts = (tenant, kind, value)
     return sha256("".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _repeat_window(request: Request, hints: Mapping[str, Any], route: Route) -> float | None:
+    """Seconds within which the same request again says that the answer failed; None where it says nothing.
+
+    A conversation that the provider keeps grows with each call, so the same words there ask something else; and of a
+    request that we do not read (an uploaded file) we can not tell whether it is the same.
+    """
+    said_again = route.repeat_means == "retry" and request.api is not Api.OTHER and not hints.get("conversation")
+    return route.repeat_window_s if said_again else None
 
 
 def settle(plan: Plan, answer: Answer, prices: PriceBook, *, event_id: str) -> Attempt:
@@ -154,6 +187,11 @@ def settle(plan: Plan, answer: Answer, prices: PriceBook, *, event_id: str) -> A
         holdout=plan.arm.holdout,
         treated=tuple(lever.name for lever in LEVERS if lever.name in plan.arm.treated),
         policy=plan.policy,
+        asked_at=plan.started_at,
+        digest=plan.request.digest.hex(),
+        repeat_window_s=plan.repeat_window_s,
+        end_user=end_user_digest(plan.caller.end_user) if plan.caller.end_user else None,
+        skipped=plan.skipped,
     )
 
 

@@ -3,7 +3,11 @@
     FiveLeversError
     ├── PolicyError    a policy file says something that it may not say (one or more problems)
     ├── PriceError     a price map or a price override file can not be read or used (one or more problems)
+    ├── ExportError    a provider's cost export can not be read (one or more problems)
     ├── LedgerError    the spool or the ledger can not be written or read
+    ├── ValidatorError a validator of a route can not judge an answer
+    ├── ContentError   kept content can not be encrypted, decrypted or found
+    ├── StoreError     Redis can not be written or read
     └── StackError     the embedded stack can not be started or stopped
 
 A file from outside is read to its end before it is refused: its error carries every `Problem` found, not the first.
@@ -31,7 +35,8 @@ class Problem:
     line: int | None = None
 
     def __str__(self) -> str:
-        return f"{self._place()}{self.path}: {_shown(self.value)} {self.rule}; {self.fix}"
+        path = f"{self.path}: " if self.path else ""
+        return f"{self._place()}{path}{_shown(self.value)} {self.rule}; {self.fix}"
 
     def _place(self) -> str:
         if self.file is None:
@@ -73,8 +78,24 @@ class PriceError(_FileError):
     """A price map or price override file breaks one or more rules."""
 
 
+class ExportError(_FileError):
+    """A provider's cost export can not be read or used."""
+
+
 class LedgerError(FiveLeversError):
     """The spool or the ledger can not be written or read."""
+
+
+class StoreError(FiveLeversError):
+    """Redis can not be written or read."""
+
+
+class ValidatorError(FiveLeversError):
+    """A validator could not judge; it names the validator and says nothing of the answer."""
+
+
+class ContentError(FiveLeversError):
+    """Kept content can not be encrypted, decrypted or found."""
 
 
 class StackError(FiveLeversError):

@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
+from fivelevers.errors import FiveLeversError
 from fivelevers.metering.event import Attempt, OutcomeSeen
 
 _log = logging.getLogger("fivelevers")
@@ -71,11 +74,27 @@ def count_outcome(seen: OutcomeSeen) -> None:
     outcomes.labels(seen.outcome.value, seen.source.value).inc()
 
 
+def count_skipped(levers: Iterable[str], unknown: int) -> None:
+    """The levers that a way out took from one request; ``unknown`` words of its skip header name none."""
+    for lever in levers:
+        requests.labels(lever, "skipped").inc()
+    if unknown:
+        requests.labels("unknown", "skipped").inc(unknown)
+
+
+class _AllWorkers(Collector):
+    """Our metrics alone: the shared directory holds LiteLLM's too, whose labels can name keys and users."""
+
+    def collect(self) -> Iterable[Metric]:
+        everything = MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]  # it has no annotations
+        return [family for family in everything if family.name.startswith("fivelevers_")]
+
+
 def scrape() -> bytes:
     """The exposition text, over all workers where prometheus_client is in multi-process mode."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         merged = CollectorRegistry()
-        MultiProcessCollector(merged)  # type: ignore[no-untyped-call]  # prometheus_client leaves it unannotated
+        merged.register(_AllWorkers())
         return generate_latest(merged)
     return generate_latest(registry)
 
@@ -89,4 +108,6 @@ def count_bypass(lever: str, reason: str, error: BaseException | None = None) ->
     now = time.monotonic()
     if now - _logged_at.get((lever, reason), -_LOG_AGAIN_AFTER_S) >= _LOG_AGAIN_AFTER_S:
         _logged_at[lever, reason] = now
-        _log.warning("%s steps aside, traffic passes: %s: %s", lever, reason, error, exc_info=error if error else None)
+        # Our own errors say what to do in one line; any other is a fault of this code, and its traceback shows where.
+        trace = None if isinstance(error, FiveLeversError) else error
+        _log.warning("fivelevers: %s steps aside, traffic passes: %s: %s", lever, reason, error, exc_info=trace)

@@ -15,6 +15,8 @@ class Mode(StrEnum):
     OFF = "off"
     SHADOW = "shadow"  # decide and record, change nothing
     ON = "on"
+    DOES_NOT_PAY = "does-not-pay"  # measured here and left alone: later levers need not wait for it
+    NOT_APPLICABLE = "not-applicable"  # can not act here, such as an FP8 deployment on a managed API
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from the override file (`price_overrides.py`) and never change the list price.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
@@ -32,6 +33,9 @@ class Kind(StrEnum):
     OUTPUT = "output"
 
 
+_IN_ORDER: Final = tuple(Kind)  # an enum takes five times as long to iterate
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one call or of many, by kind; the fields are named as the kinds are."""
@@ -49,7 +53,7 @@ class Usage:
 
     def items(self) -> Iterator[tuple[Kind, int]]:
         """Every kind with its tokens, in the order of `Kind`."""
-        return ((kind, getattr(self, kind)) for kind in Kind)
+        return ((kind, getattr(self, kind)) for kind in _IN_ORDER)
 
     @property
     def prompt(self) -> int:
@@ -177,10 +181,13 @@ class PriceBook:
     rows: Mapping[str, Row]
     overrides: tuple[Override, ...] = ()
     providers: frozenset[str] = field(init=False)
+    _listed: Callable[[ModelName], tuple[Price, ModelName]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         providers = (str(row.get("litellm_provider", "")) for row in self.rows.values())
         object.__setattr__(self, "providers", frozenset(providers) | frozenset(_FAMILIES))
+        # Every attempt asks twice, a fleet for a few names; bounded, since a name may be a client's.
+        object.__setattr__(self, "_listed", lru_cache(maxsize=1024)(self._find))
 
     @classmethod
     def from_litellm_map(cls, path: Path, overrides: tuple[Override, ...] = ()) -> Self:
@@ -210,7 +217,7 @@ class PriceBook:
             return ModelName(rest, prefix)
         return ModelName(model, provider)
 
-    def _listed(self, name: ModelName) -> tuple[Price, ModelName]:
+    def _find(self, name: ModelName) -> tuple[Price, ModelName]:
         """The list price, and the name with the provider that the map gives where the caller gave none."""
         for key in name.candidates():
             row = self.rows.get(key)

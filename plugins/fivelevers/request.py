@@ -7,7 +7,6 @@ string equals one text block. Cache marks are the client's wish and not meaning,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -68,6 +67,14 @@ class Request:
         return sum(segment.chars for segment in self.segments)
 
     @property
+    def digest(self) -> bytes:
+        """Digest of everything that shapes the answer but the model: equal where the same is asked again."""
+        h = sha256(self.params)
+        for segment in self.segments:
+            h.update(segment.digest)
+        return h.digest()[:DIGEST_BYTES]
+
+    @property
     def opening(self) -> bytes:
         """Digest of the system prompt and the first user block: what names a conversation that names itself nowhere."""
         h = sha256()
@@ -104,12 +111,28 @@ def parse(api: Api, body: Mapping[str, Any]) -> Request:
 
 
 def canonical_json(value: object) -> bytes:
-    """JSON with sorted keys and no spaces; equal for equal meaning. Falls back where orjson refuses (huge integers)."""
+    """Equal for equal meaning: JSON with sorted keys, or lines where orjson refuses (huge integers, 255 levels ...)."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except (TypeError, ValueError, RecursionError):
-        # ASCII escapes keep lone surrogates, which UTF-8 can not; the prefix keeps the two encodings apart.
-        return b"~" + json.dumps(value, sort_keys=True, separators=(",", ":"), default=repr, skipkeys=True).encode()
+        return b"~" + _tokens(value)  # the prefix keeps the two encodings apart
+
+
+def _tokens(value: object) -> bytes:
+    """The value as lines, containers with their length. Not recursive: some bodies are deeper than Python's stack."""
+    lines: list[str] = []
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, dict):
+            lines.append(f"{{{len(item)}")
+            rest += [part for key in sorted(item, key=ascii) for part in (key, item[key])]
+        elif isinstance(item, list):
+            lines.append(f"[{len(item)}")
+            rest += item
+        else:
+            lines.append(ascii(item))  # escapes keep lone surrogates, which UTF-8 can not, and line ends
+    return "\n".join(lines).encode()
 
 
 def _segments(api: Api, body: Mapping[str, Any]) -> Iterator[Segment]:

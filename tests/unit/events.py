@@ -18,7 +18,7 @@ _PLAIN = Attempt(
     usage_source=UsageSource.REPORTED, cost_usd=Decimal("0.00028"),
     cost_parts={Kind.INPUT: Decimal("0.0002"), Kind.OUTPUT: Decimal("0.00008")}, list_cost_usd=Decimal("0.00028"),
     cost_without_us_usd=Decimal("0.00028"), failure_cost_usd=Decimal(0), savings=(), u=0.5, holdout=False, treated=(),
-    policy="abc",
+    policy="abc", asked_at=998.0, digest="d0", repeat_window_s=None,
 )  # fmt: skip
 
 

@@ -119,3 +119,34 @@ def test_tokens_that_nobody_reported_are_estimated_and_say_so(
 ) -> None:
     row = settle(plan(), answer(**changes), PRICES, event_id="e")
     assert (row.usage, row.usage_source) == (usage, source)
+
+
+RETRY = parse("{routes: [{name: support, match: {model: support-*}, repeat_means: retry, repeat_window_s: 60}]}")
+
+
+@pytest.mark.parametrize(
+    ("policy", "api", "hints", "window_s"),
+    [
+        (RETRY, Api.CHAT, {"litellm_session_id": "s"}, 60.0),
+        (RETRY, Api.CHAT, {}, None),
+        (RETRY, Api.RESPONSES, {"litellm_session_id": "s", "conversation": "c"}, None),
+        (RETRY, Api.OTHER, {"litellm_session_id": "s"}, None),
+        (POLICY, Api.CHAT, {"litellm_session_id": "s"}, None),
+    ],
+)
+def test_a_repeat_means_something_where_the_route_says_so(
+    policy: Any, api: Api, hints: dict[str, Any], window_s: float | None
+) -> None:
+    made = prepare(parse_request(api, BODY), hints, caller(), policy, request_id="r", now=7.0)
+    row = settle(made, answer(), PRICES, event_id="e")
+    assert (row.repeat_window_s, row.asked_at) == (window_s, 7.0)
+
+
+def test_the_digest_says_what_was_asked_whatever_is_marked() -> None:
+    def digest(content: Any, **params: Any) -> str:
+        body = {**BODY, "messages": [{"role": "user", "content": content}], **params}
+        return settle(plan(body), answer(), PRICES, event_id="e").digest
+
+    marked = [{"type": "text", "text": "q", "cache_control": {"type": "ephemeral"}}]
+    assert digest("q") == digest(marked) == digest("q", stream=True)
+    assert len({digest("q"), digest("r"), digest("q", temperature=0)}) == 3

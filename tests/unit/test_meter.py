@@ -1,10 +1,14 @@
 """Events reach the ledger; where they can not, they wait, and nothing raises."""
 
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
+import pytest
+
 from fivelevers import metrics
-from fivelevers.meter import Meter
+from fivelevers.meter import JOBS_AT_MOST, Meter
 from fivelevers.metering.report import GroupBy, build
 from fivelevers.stores.ledger import Ledger
 from fivelevers.stores.report_query import clusters
@@ -59,3 +63,63 @@ def test_without_a_spool_the_request_goes_on(tmp_path: Path) -> None:
     meter.record(attempt())
     assert bypasses("spool") == before + 1
     meter.close()
+
+
+def test_a_ledger_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+    meter = Meter(tmp_path, f"sqlite:///{tmp_path}/ledger.db")
+    meter.record(attempt())
+    meter.spool.close()
+    meter.drain()
+    for file in tmp_path.glob("ledger.db*"):
+        file.unlink()
+    meter.record(attempt())
+    meter.spool.close()
+    deadline = time.monotonic() + 20
+    while requests(meter.ledger_url) < 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert requests(meter.ledger_url) == 1
+    meter.close()
+
+
+def test_nothing_that_a_ledger_does_ends_the_drainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    meter, before = Meter(tmp_path, f"sqlite:///{tmp_path}/ledger.db"), bypasses("ledger")
+    monkeypatch.setattr(Ledger, "insert", lambda *_: 1 / 0)
+    meter.record(attempt())
+    deadline = time.monotonic() + 20
+    while bypasses("ledger") == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert bypasses("ledger") > before
+    monkeypatch.undo()
+    deadline = time.monotonic() + 20
+    while requests(meter.ledger_url) < 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert requests(meter.ledger_url) == 1
+    meter.close()
+
+
+def test_jobs_run_in_the_meter_s_thread_and_a_broken_one_is_counted(tmp_path: Path) -> None:
+    meter, before = Meter(tmp_path, f"sqlite:///{tmp_path}/ledger.db"), bypasses("job")
+    ran: list[str] = []
+
+    def broken() -> None:
+        raise ValueError("broken")
+
+    meter.later(broken, "job")
+    meter.later(lambda: ran.append(threading.current_thread().name), "job")
+    deadline = time.monotonic() + 20
+    while not ran and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert ran == ["fivelevers-meter"]
+    assert bypasses("job") == before + 1
+    meter.close()
+
+
+def test_jobs_that_are_too_many_are_dropped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fivelevers.meter.SYNC_EVERY_S", 3600.0)  # the thread never gets to them; closing does
+    meter, before = Meter(tmp_path, f"sqlite:///{tmp_path}/ledger.db"), bypasses("job")
+    ran: list[int] = []
+    for n in range(JOBS_AT_MOST + 3):
+        meter.later(partial(ran.append, n), "job")
+    assert bypasses("job") == before + 3
+    meter.close()
+    assert ran == list(range(JOBS_AT_MOST))

@@ -15,4 +15,4 @@ def test_a_lever_depends_on_earlier_ones_only(lever: Lever) -> None:
 
 
 def test_modes_are_the_words_of_the_policy() -> None:
-    assert [Mode(word) for word in ("off", "shadow", "on")] == list(Mode)
+    assert [Mode(word) for word in ("off", "shadow", "on", "does-not-pay", "not-applicable")] == list(Mode)

@@ -75,6 +75,7 @@ def test_the_policy_table_has_every_key_with_its_default() -> None:
     expected = {
         **fields(policy.Policy),
         "defaults": {},
+        "include": [],
         **{name: default for name, default in fields(policy.Route).items() if name != "match"},
         **{f"match.{name}": "any" for name in fields(policy.Match)},
         **{f"levers.<lever>.{name}": default for name, default in fields(policy.LeverSwitch).items()},

@@ -170,3 +170,20 @@ def test_the_opening_names_a_conversation_as_it_grows() -> None:
     later = [*first, {"role": "assistant", "content": "a"}, {"role": "user", "content": "q2"}]
     assert chat(first).opening == chat(later).opening
     assert chat(first).opening != chat([*first[:1], {"role": "user", "content": "other"}]).opening
+
+
+def test_nesting_deeper_than_the_stack_is_hashed_all_the_same() -> None:
+    def deep(inside: object) -> object:
+        for _ in range(5000):
+            inside = [{"a": inside, "b": 1}]
+        return inside
+
+    assert canonical_json(deep(1)) == canonical_json(deep(1))
+    assert len({canonical_json(deep(inside)) for inside in (1, 2, "1", None, [], {}, [1], {"a": 1})}) == 8
+    parse(Api.CHAT, {"messages": deep(1), "tools": deep(1), "x": deep(1)})
+
+
+@given(JSON, JSON)
+def test_the_encoding_for_what_orjson_refuses_is_injective_too(one: Any, other: Any) -> None:
+    same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    assert (canonical_json([one, 2**70]) == canonical_json([other, 2**70])) == same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,8 @@ UNPRICED = {
     "model_info": {"id": "unpriced-deployment", "base_model": "openai/model-that-no-map-knows"},
 }
 
+CONTENT_KEY = b64encode(b"thirty-two bytes for these tests").decode()
+
 
 @pytest.fixture(scope="session")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
@@ -54,12 +57,27 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         policy=folder / "fivelevers.yaml",
         keys=Path(__file__).parent / "keys.yaml",
         simulator_args=("--latency-scale", "0", "--seed", "7"),
+        env={"FIVELEVERS_CONTENT_KEY": CONTENT_KEY},
     )
     with stack:
         Ledger(stack.ledger_url).create()  # tests look into it before the first event is there
         running = Proxy(stack, policy=folder / "fivelevers.yaml")
         yield running
         running.http.close()
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The same proxy without the plugin."""
+    folder = tmp_path_factory.mktemp("bare")
+    config = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text())
+    del config["litellm_settings"]["callbacks"]
+    config["router_settings"] = {"disable_cooldowns": True}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    keys = ROOT / "tests/wire/keys.yaml"
+    arguments = ("--latency-scale", "0", "--seed", "7")
+    with Stack(folder / "state", config=folder / "config.yaml", keys=keys, simulator_args=arguments) as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -5,9 +5,15 @@ Exit codes: 0 fine, 1 the answer is no, 2 could not run.
 
 import typer
 
+from fivelevers.cli.check import check
 from fivelevers.cli.demo import demo
 from fivelevers.cli.down import down
+from fivelevers.cli.forget import forget
+from fivelevers.cli.off import off
+from fivelevers.cli.reconcile import reconcile
 from fivelevers.cli.report import report
+from fivelevers.cli.resume import resume
+from fivelevers.cli.schema import schema
 from fivelevers.cli.up import up
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -21,4 +27,10 @@ def _about() -> None:
 app.command()(demo)
 app.command()(up)
 app.command()(down)
+app.command()(check)
+app.command()(schema)
 app.command()(report)
+app.command()(reconcile)
+app.command()(forget)
+app.command()(off)
+app.command()(resume)

@@ -22,10 +22,10 @@ class Arm:
     treated: frozenset[str]
 
 
-def unit_interval(route: str, session: str) -> float:
-    """u in [0, 1): a multiple of 2**-53, so that the float is exact."""
+def unit_interval(route: str, session: str, purpose: bytes = b"fivelevers arms") -> float:
+    """u in [0, 1): a multiple of 2**-53, so that the float is exact. Another purpose draws apart from the arms."""
     name = route.encode("utf-8", "surrogatepass")
-    digest = blake2b(key=b"fivelevers arms", digest_size=8)
+    digest = blake2b(key=purpose, digest_size=8)
     digest.update(len(name).to_bytes(8, "big") + name + session.encode("utf-8", "surrogatepass"))
     return (int.from_bytes(digest.digest(), "big") >> 11) * 2.0**-53
 

@@ -6,8 +6,9 @@ superseded. Events are written once and never changed; a later outcome is a late
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -31,8 +32,10 @@ class Attempt:
     """One call to one deployment. Times are seconds since the epoch; money is USD, None where a price is unknown.
 
     ``provider_key`` is a fingerprint of the provider account's key; ``u`` and ``holdout`` are the arm (words.md);
-    ``treated`` the levers that were on for the session; ``error`` the class of the failure; ``cost_parts`` is
-    ``cost_usd`` by kind of token; ``failure_cost_usd`` what the route charges for an answer that failed.
+    ``treated`` the levers that were on for the session; ``skipped`` those that a way out took away; ``error`` the class
+    of the failure; ``cost_parts`` is ``cost_usd`` by kind of token; ``failure_cost_usd`` what the route charges for an
+    answer that failed; ``asked_at`` when the request came in; ``digest`` what was asked, ``repeat_window_s`` None where
+    asking it again says nothing.
     """
 
     event_id: str
@@ -70,6 +73,11 @@ class Attempt:
     holdout: bool
     treated: tuple[str, ...]
     policy: str
+    asked_at: float
+    digest: str
+    repeat_window_s: float | None
+    skipped: tuple[str, ...] = ()
+    end_user: str | None = None  # a digest (policy.end_user_digest): found again by who knows the name, read by nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +92,43 @@ class OutcomeSeen:
     detail: str | None = None
 
 
-Event = Attempt | OutcomeSeen
+@dataclass(frozen=True, slots=True)
+class ContentKept:
+    """What was asked and answered under ``request_id``, as stores/content.py packed it before it touched a disk.
+
+    ``key_id`` names the key that ``blob`` is encrypted with, None where it is only compressed.
+    """
+
+    request_id: str
+    at: float
+    route: str
+    tenant: str
+    end_user: str | None
+    expires_at: float
+    key_id: str | None
+    blob: bytes
+
+
+Event = Attempt | OutcomeSeen | ContentKept
+_KINDS: dict[type, str] = {Attempt: "attempt", OutcomeSeen: "outcome", ContentKept: "content"}
 
 
 def to_record(event: Event) -> dict[str, Any]:
     """A JSON-ready mapping; money as decimal strings, so that nothing is rounded on the way."""
-    record = asdict(event)
-    if isinstance(event, Attempt) and event.cost_parts is not None:
-        record["cost_parts"] = {kind.value: str(usd) for kind, usd in event.cost_parts.items()}
-    record["kind"] = "attempt" if isinstance(event, Attempt) else "outcome"
+    record = _fields(event)
+    if isinstance(event, Attempt):
+        record["usage"], record["savings"] = _fields(event.usage), [_fields(part) for part in event.savings]
+        if event.cost_parts is not None:
+            record["cost_parts"] = {kind.value: str(usd) for kind, usd in event.cost_parts.items()}
+    if isinstance(event, ContentKept):
+        record["blob"] = b64encode(event.blob).decode()
+    record["kind"] = _KINDS[type(event)]
     return record
+
+
+def _fields(value: Event | Usage | Saving) -> dict[str, Any]:
+    # dataclasses.asdict copies what it finds, all the way down: ten times as slow, in every request.
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def from_record(record: dict[str, Any]) -> Event:
@@ -103,8 +138,11 @@ def from_record(record: dict[str, Any]) -> Event:
     if kind == "outcome":
         values["outcome"], values["source"] = Outcome(values["outcome"]), Source(values["source"])
         return OutcomeSeen(**values)
+    if kind == "content":
+        values["blob"] = b64decode(values["blob"], validate=True)
+        return ContentKept(**values)
     if kind != "attempt":
-        raise ValueError(f"kind: {kind!r} is neither attempt nor outcome")
+        raise ValueError(f"kind: {kind!r} is none of {', '.join(_KINDS.values())}")
     values["usage"], values["usage_source"] = Usage(**values["usage"]), UsageSource(values["usage_source"])
     for name in ("cost_usd", "list_cost_usd", "cost_without_us_usd"):
         values[name] = None if values[name] is None else Decimal(values[name])
@@ -113,6 +151,7 @@ def from_record(record: dict[str, Any]) -> Event:
     values["failure_cost_usd"] = Decimal(values["failure_cost_usd"])
     values["savings"] = tuple(_saving(part) for part in values["savings"])
     values["tags"], values["treated"] = tuple(values["tags"]), tuple(values["treated"])
+    values["skipped"] = tuple(values.get("skipped", ()))
     return Attempt(**values)
 
 

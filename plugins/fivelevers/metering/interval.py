@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from math import exp, fsum, log, sqrt
+from math import ceil, exp, fsum, log, sqrt
 from statistics import NormalDist
 from typing import Final
 
@@ -22,6 +22,7 @@ from fivelevers.metering.cost import rounded
 MIN_SESSIONS: Final = 30
 MIN_COVERAGE: Final = 0.20
 MAX_COVERAGE_GAP: Final = 0.05
+_LOPSIDED: Final = "one session has all of the successes, or all of the cost; a second one with both needed"
 _Z: Final = NormalDist().inv_cdf(0.975)
 
 
@@ -93,24 +94,38 @@ def coverage_problem(coverage: Mapping[str, Coverage]) -> Withheld | None:
     shares = {arm: c.share for arm, c in coverage.items() if c.requests}
     for arm, share in shares.items():
         if share < MIN_COVERAGE:
-            detail = f"outcome known for {share:.1%} of {arm}; {MIN_COVERAGE:.0%} needed"
+            more = _missing(coverage[arm], MIN_COVERAGE)
+            detail = f"outcome known for {share:.1%} of {arm}; {MIN_COVERAGE:.0%} needed: {more}"
             return Withheld(Reason.LOW_COVERAGE, detail)
     gap = max(shares.values(), default=0.0) - min(shares.values(), default=0.0)
     # Shares are ratios of counts: a gap of exactly 5 points must not fail on the last bit of a float.
     if gap > MAX_COVERAGE_GAP + 1e-9:
         told = ", ".join(f"{arm} {share:.1%}" for arm, share in shares.items())
-        return Withheld(Reason.UNEVEN_COVERAGE, f"outcome known for {told}; at most 5 points apart are comparable")
+        least = max(shares.values()) - MAX_COVERAGE_GAP
+        short = [arm for arm, share in shares.items() if share < least - 1e-9]
+        more = " and ".join(f"{_missing(coverage[arm], least)} of {arm}" for arm in short)
+        detail = f"outcome known for {told}; at most 5 points apart are comparable: {more}"
+        return Withheld(Reason.UNEVEN_COVERAGE, detail)
     return None
+
+
+def _missing(coverage: Coverage, share: float) -> str:
+    """How many of the requests that were made would have to become known to reach ``share``."""
+    missing = ceil(share * coverage.requests - 1e-9) - coverage.known
+    return f"{missing:,} more outcome{'s' if missing > 1 else ''}"
 
 
 def _too_little(sessions: Sequence[Cluster]) -> Withheld | None:
     if len(sessions) < MIN_SESSIONS:
-        return Withheld(Reason.FEW_SESSIONS, f"{len(sessions)} sessions with a known outcome; {MIN_SESSIONS} needed")
+        missing = MIN_SESSIONS - len(sessions)
+        more = f"{missing} more session{'s' if missing > 1 else ''}"
+        detail = f"{len(sessions)} sessions with a known outcome; {MIN_SESSIONS} needed: {more}"
+        return Withheld(Reason.FEW_SESSIONS, detail)
     successes, cost = sum(c.successes for c in sessions), sum(c.cost_usd for c in sessions)
     if not successes:
-        return Withheld(Reason.NO_SUCCESS, "no request succeeded")
+        return Withheld(Reason.NO_SUCCESS, "no request succeeded; one success needed")
     if any(c.successes == successes or (cost and c.cost_usd == cost) for c in sessions):
-        return Withheld(Reason.ONE_SESSION, "one session has all of the successes, or all of the cost")
+        return Withheld(Reason.ONE_SESSION, _LOPSIDED)
     return None
 
 

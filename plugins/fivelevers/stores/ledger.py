@@ -5,11 +5,8 @@ Money is stored as whole picodollars (1e-12 USD), so sums in SQL are exact and c
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -18,28 +15,28 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Engine,
     Float,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
-    create_engine,
-    event,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeDecorator
 
-from fivelevers.errors import LedgerError
-from fivelevers.metering.event import Attempt, OutcomeSeen, from_record
+from fivelevers import metrics
+from fivelevers.metering.event import Attempt, ContentKept, Event, OutcomeSeen, from_record
 from fivelevers.metering.outcomes import Source
 from fivelevers.prices import Kind
+from fivelevers.stores.database import is_of_the_values, named_errors, open_engine, writing
+from fivelevers.stores.migrations import upgrade
 
 _PICO = Decimal(10) ** 12
 
@@ -57,6 +54,7 @@ class Usd(TypeDecorator[Decimal]):
         return None if value is None else Decimal(int(value)) / _PICO
 
 
+_JSON = JSON().with_variant(JSONB(), "postgresql")
 metadata = MetaData()
 
 attempts = Table(
@@ -93,8 +91,14 @@ attempts = Table(
     Column("failure_cost_usd", Usd, nullable=False),
     Column("u", Float, nullable=False),
     Column("holdout", Boolean, nullable=False),
-    Column("treated", JSON, nullable=False),
+    Column("treated", _JSON, nullable=False),
     Column("policy", String(12), nullable=False),
+    Column("skipped", _JSON, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("digest", String(32), nullable=False),
+    Column("repeat_window_s", Float),
+    Column("end_user", String(32)),
+    Index("attempt_by_digest", "session", "digest"),
 )
 
 tags = Table(
@@ -126,6 +130,34 @@ outcomes = Table(
     Index("outcome_by_request", "request_id", "strength", "at"),
 )
 
+switches = Table(
+    "switch",
+    metadata,
+    Column("event_id", String(32), primary_key=True),
+    Column("at", Float, nullable=False, index=True),
+    Column("action", String(8), nullable=False),
+    Column("route", String(63), nullable=False),
+    Column("lever", String(16), nullable=False),
+    Column("actor", String, nullable=False),
+    Column("reason", String),
+    Column("detail", _JSON),
+)
+
+contents = Table(
+    "content",
+    metadata,
+    Column("request_id", String(32), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("route", String(63), nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("end_user", String(32)),
+    Column("expires_at", Float, nullable=False, index=True),
+    Column("key_id", String(8)),
+    Column("blob", LargeBinary, nullable=False),
+    Index("content_by_route", "route", "at"),
+)
+
+_LONGEST_TAG = 256  # PostgreSQL indexes no text of more than 2,700 bytes
 _INSERT = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
 
 
@@ -133,26 +165,12 @@ class Ledger:
     """A ledger at a SQLAlchemy URL; the tables are made when they are missing."""
 
     def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
-        if self.engine.dialect.name not in _INSERT:
-            raise LedgerError(f"FIVELEVERS_LEDGER_URL: {self.engine.dialect.name} is neither sqlite nor postgresql")
+        self.engine = open_engine(url)
 
     def create(self) -> None:
-        """Make what is missing. Several processes may do so at once: who loses the race looks again."""
-        with _named_errors("can not be opened"):
-            for wait_s in (0.05, 0.1, 0.2, 0.4, 0.8):
-                with suppress(OperationalError, ProgrammingError, IntegrityError):
-                    self._create()
-                    return
-                time.sleep(wait_s)
-            self._create()
-
-    def _create(self) -> None:
-        if self.engine.dialect.name == "sqlite":
-            with self.engine.connect() as connection:
-                # Lets reports read while drainers write; the file remembers it.
-                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        metadata.create_all(self.engine)
+        """Bring the tables to this release's revision; any number of processes may do so at once."""
+        with named_errors("can not be opened"):
+            upgrade(self.engine)
 
     def insert(self, records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Insert spooled records in one transaction, each event once however often it comes.
@@ -162,39 +180,81 @@ class Ledger:
         events, damaged = [], []
         for record in records:
             try:
-                events.append(from_record(record))
+                events.append((from_record(record), record))
             except (KeyError, TypeError, ValueError, ArithmeticError):
                 damaged.append(record)
+        with named_errors("does not take events"):
+            return damaged + self._write_or_halve(events)
+
+    def _write_or_halve(self, events: list[tuple[Event, dict[str, Any]]]) -> list[dict[str, Any]]:
+        """Write what can be written; the records that the database will never take are handed back."""
+        try:
+            self._write([event for event, _ in events])
+        except (SQLAlchemyError, OverflowError) as error:
+            if not is_of_the_values(error):
+                raise
+            if len(events) == 1:
+                return [events[0][1]]
+            half = len(events) // 2
+            return self._write_or_halve(events[:half]) + self._write_or_halve(events[half:])
+        return []
+
+    def _write(self, events: Sequence[Event]) -> None:
+        from fivelevers.stores.repeats import review  # it reads the tables above
+
         found = [e for e in events if isinstance(e, Attempt)]
         rows: list[tuple[Table, list[dict[str, Any]]]] = [
             (attempts, [_attempt_row(e) for e in found]),
-            (tags, [{"event_id": e.event_id, "tag": tag} for e in found for tag in dict.fromkeys(e.tags)]),
+            (tags, [{"event_id": e.event_id, "tag": tag} for e in found for tag in _tags(e)]),
             (savings, [{"event_id": e.event_id, "lever": s.lever, "basis": s.basis, "usd": s.usd}
                        for e in found for s in e.savings]),
             (outcomes, [_outcome_row(e) for e in events if isinstance(e, OutcomeSeen)]),
+            (contents, [{c.name: getattr(e, c.name) for c in contents.columns}
+                        for e in events if isinstance(e, ContentKept)]),
         ]  # fmt: skip
-        with _named_errors("does not take events"), self.engine.begin() as connection:
+        with writing(self.engine) as connection:
             for table, values in rows:
                 self._insert(connection, table, values)
-        return damaged
+            repeats = list(review(connection, found))
+            self._insert(connection, outcomes, [_outcome_row(seen) for seen in repeats])
+        for seen in repeats:
+            metrics.count_outcome(seen)
+
+    def add(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        """Insert rows that are no events, each once by its primary key. Raises LedgerError."""
+        with named_errors("does not take rows"), writing(self.engine) as connection:
+            self._insert(connection, table, rows)
 
     def _insert(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
             # Both dialects' inserts have on_conflict_do_nothing; their common base class has not.
             insert: Any = _INSERT[self.engine.dialect.name]
-            connection.execute(insert(table).on_conflict_do_nothing(), rows)
+            connection.execute(insert(table).on_conflict_do_nothing(), [_without_nul(row) for row in rows])
 
     def close(self) -> None:
         self.engine.dispose()
 
 
+def _without_nul(row: dict[str, Any]) -> dict[str, Any]:
+    """Clients may write U+0000 into a tag or an id; PostgreSQL keeps no such text, and their event shall count."""
+    return {name: v.replace("\0", "\ufffd") if isinstance(v, str) else v for name, v in row.items()}
+
+
+def _tags(event: Attempt) -> Iterable[str]:
+    return dict.fromkeys(tag[:_LONGEST_TAG] for tag in event.tags)
+
+
+_BY_KIND = {f"{kind}_{what}" for kind in Kind for what in ("tokens", "usd")}
+_AS_THEY_ARE = tuple(c.name for c in attempts.columns if c.name not in _BY_KIND)
+
+
 def _attempt_row(event: Attempt) -> dict[str, Any]:
-    by_kind = {f"{kind}_{what}" for kind in Kind for what in ("tokens", "usd")}
-    row = {c.name: getattr(event, c.name) for c in attempts.columns if c.name not in by_kind}
+    row = {name: getattr(event, name) for name in _AS_THEY_ARE}
     row |= {f"{kind}_tokens": tokens for kind, tokens in event.usage.items()}
     # Without a price every kind is NULL; with one, a kind without tokens cost 0.
     row |= {f"{kind}_usd": None if event.cost_parts is None else event.cost_parts.get(kind, 0) for kind in Kind}
     row["treated"] = list(event.treated)
+    row["skipped"] = list(event.skipped)
     return row
 
 
@@ -208,31 +268,3 @@ def _outcome_row(event: OutcomeSeen) -> dict[str, Any]:
         "strength": list(Source).index(event.source),
         "detail": event.detail,
     }
-
-
-def _engine(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        # A pooled SQLite connection would go on writing into a file that somebody moved away or deleted.
-        engine = create_engine(parsed, poolclass=NullPool if parsed.get_backend_name() == "sqlite" else None)
-    except (ArgumentError, ModuleNotFoundError, OSError) as error:
-        raise LedgerError(f"FIVELEVERS_LEDGER_URL: {url!r} can not be used: {error}") from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _sqlite_pragmas)
-    return engine
-
-
-def _sqlite_pragmas(connection: Any, _record: object) -> None:
-    # FULL: a segment leaves the spool when its commit returns.
-    for pragma in ("busy_timeout = 5000", "synchronous = FULL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-@contextmanager
-def _named_errors(what: str) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise LedgerError(f"ledger: {what}: {error}") from error

@@ -2,56 +2,116 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fivelevers.errors import PolicyError
-from fivelevers.policy import EMPTY, Policy, load
+from fivelevers import metrics
+from fivelevers.errors import PolicyError, Problem
+from fivelevers.policy import EMPTY, Policy, Reading, expand, read
 
 CHECK_EVERY_S = 0.5
 
 _log = logging.getLogger("fivelevers.policy")
 
+Stamp = tuple[str, int, int, int]
+
 
 class PolicyFile:
-    """Reads again when the file's time, size or inode changes, at most every ``CHECK_EVERY_S``; never raises."""
+    """Read once when made, and again by a thread of its own when the file, or one that it includes, has changed.
+
+    ``current`` costs a request nothing, and nothing here raises. Files are only read: a read-only mount will do.
+    """
 
     def __init__(self, path: Path | None, on_problem: Callable[[PolicyError], None] = lambda _: None) -> None:
         self.path = path
-        self._on_problem = on_problem
         self.problem: str | None = None
+        self._on_problem = on_problem
         self._policy = EMPTY
-        self._seen: tuple[int, int, int] | None = None
-        self._next_check = 0.0
-        self._lock = threading.Lock()
+        self._includes: tuple[str, ...] = ()
+        self._seen: tuple[Stamp, ...] | None = None
+        self._warnings: tuple[Problem, ...] = ()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._owner = 0
+        self.check()
 
     def current(self) -> Policy:
         """The policy that acts now."""
-        now = time.monotonic()
-        if self.path is not None and now >= self._next_check and self._lock.acquire(blocking=False):
-            try:
-                self._next_check = now + CHECK_EVERY_S
-                self._reload(self.path)
-            finally:
-                self._lock.release()
+        if self._owner != os.getpid():  # the first call, or the first in a forked process, which has no thread yet
+            self.watch()
         return self._policy
 
-    def _reload(self, path: Path) -> None:
-        try:
-            stat = path.stat()
-            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        except OSError:
-            seen = (0, 0, 0)
+    def watch(self) -> None:
+        """Look at the files every ``CHECK_EVERY_S`` from now on, whether requests come or not."""
+        self._owner = os.getpid()
+        if self.path is None:
+            return
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(self._stop,), name="fivelevers-policy", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Stop looking; the policy stays."""
+        self._stop.set()
+        if self._thread is not None and self._owner == os.getpid():
+            self._thread.join(timeout=5)
+
+    def check(self) -> None:
+        """Read the files again if they are not what was read before."""
+        if self.path is None:
+            return
+        # Taken before the text is read: what changes meanwhile is read again. So are files that include others for the
+        # first time, since only then is it known which files to look at.
+        seen = tuple(_stamp(file) for file in [self.path, *self._included()])
         if seen == self._seen:
             return
         self._seen = seen
-        try:
-            self._policy, self.problem = load(path), None
+        reading = read(self.path)
+        self._includes = reading.includes
+        self._take(reading, self.path)
+
+    def _included(self) -> list[Path]:
+        return [file for pattern in self._includes for file in expand(pattern)]
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(CHECK_EVERY_S):
+            try:
+                self.check()
+            except Exception as error:  # whatever it is, this thread must live: nobody else sees the file change
+                metrics.count_bypass("all", "policy", error)
+
+    def _take(self, reading: Reading, path: Path) -> None:
+        """Put in force what is good, and say what has changed."""
+        metrics.policy_bad.set(reading.policy is None)
+        if reading.policy is None:
+            self._refuse(PolicyError(reading.problems))
+            return
+        if reading.policy.hash != self._policy.hash:
+            self._policy = reading.policy
             _log.info("policy %s is in force: %s", self._policy.hash, path)
-        except PolicyError as error:
+        elif self.problem is not None:
+            _log.info("policy file is good again, policy %s is in force: %s", self._policy.hash, path)
+        for warning in reading.warnings:
+            if warning not in self._warnings:
+                _log.warning("policy: %s", warning)
+        self.problem, self._warnings = None, reading.warnings
+
+    def _refuse(self, error: PolicyError) -> None:
+        if str(error) != self.problem:
             self.problem = str(error)
             self._on_problem(error)
             _log.error("policy file refused, policy %s stays in force:\n%s", self._policy.hash, error)
+
+
+def _stamp(file: Path) -> Stamp:
+    """What changes when a file does; also where a symbolic link leads elsewhere, as in mounted ConfigMaps."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return str(file), 0, 0, 0
+    return str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -160,5 +160,6 @@ def reject(path: Path, line: bytes) -> None:
     """Keep what could not be read where a person finds it, and say so."""
     beside = path.with_suffix(".rejected")
     with beside.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # somebody may be cutting a forgotten subject out of it
         file.write(line + b"\n")
     _log.error("spool: a damaged line was set aside in %s", beside)

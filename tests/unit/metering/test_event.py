@@ -33,6 +33,8 @@ ATTEMPTS = st.builds(
     failure_cost_usd=USD,
     at=st.floats(0, 2e9),
     started_at=st.floats(0, 2e9),
+    asked_at=st.floats(0, 2e9),
+    repeat_window_s=st.none() | st.floats(0, 1e6),
     u=st.floats(0, 1),
     **dict.fromkeys(
         [
@@ -54,6 +56,7 @@ ATTEMPTS = st.builds(
             "error",
             "finish_reason",
             "policy",
+            "digest",
         ],
         NAMES,
     ),

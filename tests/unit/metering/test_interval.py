@@ -1,3 +1,4 @@
+import re
 from decimal import Decimal
 from math import exp
 from random import Random
@@ -123,7 +124,55 @@ def test_coverage(treated: tuple[int, int], holdout: tuple[int, int], why: Reaso
     assert reason(cost_per_success(sample(Random(3), 60), coverage)) is why
 
 
-def test_the_reason_is_told_in_numbers() -> None:
-    told = coverage_problem({"treated": Coverage(80, 100), "holdout": Coverage(9, 10)})
+APART = "outcome known for treated 80.0%, holdout 90.0%; at most 5 points apart are comparable: "
+
+
+@pytest.mark.parametrize(
+    ("treated", "holdout", "detail"),
+    [
+        ((12, 100), (0, 0), "outcome known for 12.0% of treated; 20% needed: 8 more outcomes"),
+        ((3999, 20001), (9, 10), "outcome known for 20.0% of treated; 20% needed: 2 more outcomes"),
+        ((9, 10), (1, 7), "outcome known for 14.3% of holdout; 20% needed: 1 more outcome"),
+        ((0, 40_000), (0, 0), "outcome known for 0.0% of treated; 20% needed: 8,000 more outcomes"),
+        ((80, 100), (9, 10), APART + "5 more outcomes of treated"),
+    ],
+)
+def test_what_is_missing_is_told_in_numbers(treated: tuple[int, int], holdout: tuple[int, int], detail: str) -> None:
+    told = coverage_problem({"treated": Coverage(*treated), "holdout": Coverage(*holdout)})
     assert told is not None
-    assert told.detail == "outcome known for treated 80.0%, holdout 90.0%; at most 5 points apart are comparable"
+    assert told.detail == detail
+
+
+def test_sessions_that_are_missing_are_told_in_numbers() -> None:
+    told = cost_per_success([Cluster(Decimal(1), 1)] * 12, ALL)
+    assert isinstance(told, Withheld)
+    assert told.detail == "12 sessions with a known outcome; 30 needed: 18 more sessions"
+
+
+@given(st.integers(1, 3000), st.integers(0, 100), st.integers(1, 3000), st.integers(0, 100))
+def test_what_is_said_to_be_missing_is_enough_and_one_less_is_not(
+    requests: int, percent: int, others: int, others_percent: int
+) -> None:
+    """Outcomes are added as told until nothing is withheld; each step asks for something."""
+    known = {
+        "treated": Coverage(requests * percent // 100, requests),
+        "holdout": Coverage(others * others_percent // 100, others),
+    }
+    for _ in range(6):
+        told = coverage_problem(known)
+        if told is None:
+            return
+        arm, more = asked_for(told)
+        short = known[arm]
+        assert 0 < more <= short.requests - short.known
+        assert coverage_problem({**known, arm: Coverage(short.known + more - 1, short.requests)}) is not None
+        known[arm] = Coverage(short.known + more, short.requests)
+    raise AssertionError("never enough")
+
+
+def asked_for(told: Withheld) -> tuple[str, int]:
+    """(arm, how many more outcomes) as the detail says it."""
+    low, uneven = r"of (?P<arm>\w+); .*: (?P<count>[\d,]+) more", r": (?P<count>[\d,]+) more outcomes? of (?P<arm>\w+)"
+    found = re.search(low if told.reason is Reason.LOW_COVERAGE else uneven, told.detail)
+    assert found
+    return found["arm"], int(found["count"].replace(",", ""))

@@ -1,6 +1,7 @@
 """The ledger keeps every event once, in exact money, and the report reads it back."""
 
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
@@ -23,8 +24,8 @@ from tests.unit.events import attempt, outcome
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    made = Ledger(f"sqlite:///{tmp_path}/deep/ledger.db")
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    made = Ledger(ledger_url)
     made.create()
     yield made
     made.close()
@@ -60,6 +61,20 @@ def test_a_damaged_record_is_handed_back_and_the_others_are_kept(ledger: Ledger)
     good, bad = to_record(attempt()), {"kind": "attempt", "event_id": "x"}
     assert ledger.insert([bad, good]) == [bad]
     assert lines(ledger)["all"].totals.requests == 1
+
+
+def test_what_the_database_can_never_take_is_handed_back_and_the_others_are_kept(ledger: Ledger) -> None:
+    impossible = to_record(attempt(cost_usd=Decimal(10) ** 9))  # more picodollars than 64 bits hold
+    others = [to_record(attempt()) for _ in range(9)]
+    assert ledger.insert([*others[:5], impossible, *others[5:]]) == [impossible]
+    assert lines(ledger)["all"].totals.requests == 9
+
+
+def test_text_that_a_database_does_not_keep_costs_no_event(ledger: Ledger) -> None:
+    long = "".join(chr(0x4E00 + at * 7919 % 20000) for at in range(5000))  # more than an index takes, compressed too
+    insert(ledger, attempt(alias="a\0b", tags=("x\0y", long)), outcome("r\0", Outcome.SUCCESS))
+    assert lines(ledger)["all"].totals.requests == 1
+    assert lines(ledger, GroupBy.TAG).keys() == {"x\ufffdy", long[:256]}
 
 
 def test_a_request_is_its_last_attempt_and_pays_for_all(ledger: Ledger) -> None:
@@ -175,11 +190,20 @@ def test_four_writers_lose_and_double_nothing(tmp_path: Path) -> None:
         ("nonsense", "FIVELEVERS_LEDGER_URL: 'nonsense'"),
         ("oracle://x/y", "FIVELEVERS_LEDGER_URL"),
         ("mysql://", "LEDGER"),
+        ("postgresql+asyncpg://me:s3cret@db/x", r"asyncpg is not supported; write postgresql\+psycopg://"),
+        ("postgresql:/me:s3cret@db/x", "FIVELEVERS_LEDGER_URL"),
     ],
 )
 def test_a_url_that_can_not_be_used_is_named(url: str, says: str) -> None:
-    with pytest.raises(LedgerError, match=says):
+    with pytest.raises(LedgerError, match=says) as told:
         Ledger(url)
+    assert "s3cret" not in str(told.value)
+
+
+def test_a_driver_that_is_not_installed_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(LedgerError, match=r"needs psycopg; pip install 'fivelevers\[postgres\]'"):
+        Ledger("postgresql://db/ledger")
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:

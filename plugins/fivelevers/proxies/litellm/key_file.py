@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 from fastapi import Request
-from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
+from litellm.proxy._types import LitellmUserRoles, ProxyErrorTypes, ProxyException, UserAPIKeyAuth
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 _log = logging.getLogger("fivelevers.keys")
@@ -73,7 +73,7 @@ _file: KeyFile | None = None
 
 
 async def user_api_key_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
-    """LiteLLM's custom_auth entry point. Raises for a key that the file does not hold: LiteLLM answers 401."""
+    """LiteLLM's custom_auth entry point. A key that the file does not hold is answered with 401."""
     global _file  # noqa: PLW0603  LiteLLM takes a bare function: its one file is read on first use
     if _file is None:
         _file = KeyFile(Path(os.environ.get("FIVELEVERS_KEYS", "keys.yaml")))
@@ -83,7 +83,13 @@ async def user_api_key_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
         return UserAPIKeyAuth(api_key=presented, key_alias="master", user_role=LitellmUserRoles.PROXY_ADMIN)
     entry = _file.find(presented)
     if entry is None:
-        raise ValueError("Authentication Error: this key is not in the key file (FIVELEVERS_KEYS)")
+        # Any other exception is a 500 of LiteLLM's where the Prisma client, which only a database needs, is missing.
+        raise ProxyException(
+            message="Authentication Error: this key is not in the key file (FIVELEVERS_KEYS)",
+            type=ProxyErrorTypes.auth_error,
+            param="api_key",
+            code=401,
+        )
     return UserAPIKeyAuth(
         api_key=presented,
         key_alias=entry.key_alias,

@@ -6,12 +6,16 @@ Each field was checked against LiteLLM 1.106.2 on chat, messages and responses, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from litellm.proxy.auth.auth_utils import get_end_user_id_from_request_body
+
 from fivelevers.engine import Answer
+from fivelevers.output import Output, ToolCall
 from fivelevers.policy import Caller
 from fivelevers.prices import Usage
 from fivelevers.request import Api, Request, parse
@@ -26,6 +30,8 @@ _APIS = {
     "embeddings": Api.EMBEDDINGS,
 }
 _ID_HEADERS = ("llm_provider-x-request-id", "llm_provider-request-id")
+_HASHED = re.compile(r"(hashed-jwt-)?[0-9a-f]{64}")
+_CALL_ITEMS = frozenset({"function_call", "custom_tool_call"})
 _TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens"})
 
 
@@ -71,15 +77,27 @@ def caller_of(key: Any, data: Mapping[str, Any]) -> Caller:
         key_alias=getattr(key, "key_alias", None),
         team=getattr(key, "team_id", None),
         team_alias=getattr(key, "team_alias", None),
-        end_user=getattr(key, "end_user_id", None),
+        end_user=getattr(key, "end_user_id", None) or _end_user(key, http),
         tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
     )
 
 
+def _end_user(key: Any, http: Mapping[str, Any]) -> str | None:
+    """LiteLLM looks for the end user after its own authentication, but not after a custom one."""
+    if getattr(key, "authenticated_by_custom_auth", False) is not True:
+        return None
+    found = get_end_user_id_from_request_body(mapping(http.get("body")), mapping(http.get("headers")))
+    return str(found) if found else None
+
+
 def key_name(key: Any) -> str:
-    """LiteLLM's hash of the caller's key; never the key."""
-    name = str(getattr(key, "token", None) or getattr(key, "api_key", None) or "anonymous")
-    return sha256(name.encode()).hexdigest() if name.startswith("sk-") else name
+    """LiteLLM's hash of the caller's key; never the key. Callers without one (JWT) are named by their user and team."""
+    name = getattr(key, "token", None) or getattr(key, "api_key", None)
+    if not name:
+        who = [getattr(key, part, None) for part in ("user_id", "team_id", "org_id")]
+        return sha256(repr(who).encode()).hexdigest() if any(who) else "anonymous"
+    # LiteLLM hashes keys that start with `sk-`; one of custom auth may look like anything.
+    return str(name) if _HASHED.fullmatch(str(name)) else sha256(str(name).encode()).hexdigest()
 
 
 def deployment_of(kwargs: Mapping[str, Any], call_type: object, now: float) -> Deployment:
@@ -198,6 +216,66 @@ def finish_reason(response: Any) -> str | None:
     incomplete = getattr(response, "incomplete_details", None)
     reason = getattr(incomplete, "reason", None) or mapping(incomplete).get("reason")
     return reason or getattr(response, "status", None)
+
+
+def arrived_at(data: Mapping[str, Any], now: float) -> float:
+    """When LiteLLM received the request (seconds since the epoch): before guardrails and hooks held it until now."""
+    at = mapping(data.get("proxy_server_request")).get("arrival_time")
+    return at if isinstance(at, float) and at < now else now
+
+
+def tools_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameter schema of each tool of a request, by name; None where it has none (a provider's own, free text)."""
+    found: dict[str, Any] = {}
+    for given in [*_list(body.get("tools")), *_list(body.get("functions"))]:
+        # Chat nests it under `function` or `custom`; Messages calls the schema `input_schema`.
+        outer = mapping(given)
+        tool = mapping(outer.get("function") or outer.get("custom")) or outer
+        if isinstance(tool.get("name"), str):
+            schema = tool.get("parameters", tool.get("input_schema"))
+            found[tool["name"]] = {} if schema is None and outer.get("type") == "function" else schema
+    return found
+
+
+def output_of(response: Any) -> Output:
+    """What an answer says, as LiteLLM logs it: a ``ModelResponse`` (its first choice) or a ``ResponsesAPIResponse``."""
+    choices = _field(response, "choices")
+    if choices:
+        return _message_output(_field(choices[0], "message"))
+    texts, calls = [], []
+    for item in _list(_field(response, "output")):
+        kind = _field(item, "type")
+        if kind == "message":
+            texts += [part for part in _list(_field(item, "content")) if _field(part, "type") == "output_text"]
+        elif kind in _CALL_ITEMS:
+            calls.append(_tool_call(item))
+    return Output("".join(_text(_field(part, "text")) for part in texts), tuple(calls))
+
+
+def _message_output(message: Any) -> Output:
+    found = _list(_field(message, "tool_calls"))
+    calls = [_tool_call(_field(call, "function") or _field(call, "custom")) for call in found]
+    legacy = _field(message, "function_call")
+    if legacy:
+        calls.append(_tool_call(legacy))
+    return Output(_text(_field(message, "content")), tuple(calls))
+
+
+def _tool_call(call: Any) -> ToolCall:
+    return ToolCall(_text(_field(call, "name")), _text(_field(call, "arguments") or _field(call, "input")))
+
+
+def _field(thing: Any, name: str) -> Any:
+    """LiteLLM logs objects, and dictionaries in their place where it has no class for them."""
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _text_length(response: Any) -> int:

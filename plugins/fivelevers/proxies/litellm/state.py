@@ -1,4 +1,4 @@
-"""What the plugin holds for as long as its process lives: policy, prices, meter."""
+"""What the plugin holds for as long as its process lives: policy, prices, meter, switches."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Protocol, Self
 
 from fivelevers import metrics
 from fivelevers.errors import PriceError
 from fivelevers.meter import Meter
+from fivelevers.metering.validators import CheckBook
 from fivelevers.price_overrides import load_overrides
 from fivelevers.prices import PriceBook, find_litellm_map
+from fivelevers.stores.content_key import Sealer
 from fivelevers.stores.policy_file import PolicyFile
+from fivelevers.stores.switches import Switches
+from fivelevers.switch import EVERY_LEVER
 
 _log = logging.getLogger("fivelevers")
 
@@ -29,16 +34,34 @@ class State:
     policy: PolicyFile
     prices: PriceBook
     meter: Meter
+    switches: Switches = field(default_factory=lambda: Switches("", ""))
+    off: bool = False  # FIVELEVERS_OFF: whatever policy and switches say, no lever acts in this process
+    sealer: Sealer = field(default_factory=Sealer)
+    checks: CheckBook = field(default_factory=lambda: CheckBook(resolve_name))
     unsettled: set[Unsettled] = field(default_factory=set)  # bounded by the requests of a few seconds
 
     @classmethod
     def from_environment(cls) -> Self:
-        """FIVELEVERS_POLICY, FIVELEVERS_PRICES, FIVELEVERS_STATE_DIR and FIVELEVERS_LEDGER_URL; never raises."""
+        """FIVELEVERS_POLICY, _PRICES, _STATE_DIR, _LEDGER_URL, _REDIS_URL and _OFF; never raises."""
         policy = os.environ.get("FIVELEVERS_POLICY")
         if not policy:
             _log.warning("FIVELEVERS_POLICY is not set: every request is on the default route, with every lever off")
         file = PolicyFile(Path(policy) if policy else None, lambda _: metrics.bypass.labels("all", "policy").inc())
-        return cls(file, _prices(), Meter.from_environment())
+        meter = Meter.from_environment()
+        switches = Switches(os.environ.get("FIVELEVERS_REDIS_URL", ""), meter.ledger_url, file.current)
+        return cls(file, _prices(), meter, switches, off=_off())
+
+    def levers_off(self, route: str) -> frozenset[str]:
+        """The levers that are out of force on a route, whoever asks."""
+        return EVERY_LEVER if self.off else self.switches.current().off(route)
+
+
+def _off() -> bool:
+    """In doubt off: who sets this variable wants quiet."""
+    off = os.environ.get("FIVELEVERS_OFF", "").lower() not in {"", "0", "false", "no"}
+    if off:
+        _log.warning("FIVELEVERS_OFF is set: no lever acts in this process, requests are metered all the same")
+    return off
 
 
 def _prices() -> PriceBook:

@@ -1,0 +1,111 @@
+"""Two LiteLLM processes in front of one provider simulator, equal in everything but the plugin's callback line."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fivelevers.embedded import commands, environment
+from fivelevers.embedded.health import http_ok
+from fivelevers.embedded.ports import HOST, Port
+from fivelevers.embedded.process import Process
+from fivelevers.order import LEVER_NAMES
+
+ROOT = Path(__file__).parents[2]
+KEYS = ROOT / "examples/traffic/keys.yaml"
+_SIMULATOR_URL = re.compile(r"provider simulator on (http://\S+)")
+_BOOT_LIMIT_S = 180.0
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """One running LiteLLM with a single worker, asked directly."""
+
+    port: int
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Processor time of all its threads since its start; a clock tick (10 ms) is the finest step."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+    def rss_mb(self) -> float:
+        """Resident memory in 10^6 bytes."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / _MB
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    bare: Proxy
+    ours: Proxy
+
+
+@contextmanager
+def simulator(folder: Path) -> Iterator[str]:
+    """The provider simulator, answering at once; its URL."""
+    command = commands.simulator(("--latency-scale", "0"))
+    env = {**environment.inherited({}, simulated=True), "PYTHONUNBUFFERED": "1"}
+    process = Process("simulator", command, log=folder / "simulator.log", env=env, cwd=ROOT)
+    try:
+        process.wait_until(lambda: bool(_SIMULATOR_URL.search(process.output())), _BOOT_LIMIT_S)
+        yield _SIMULATOR_URL.findall(process.output())[0]
+    finally:
+        process.stop()
+
+
+@contextmanager
+def booted(folder: Path, simulator_url: str, mode: str) -> Iterator[Pair]:
+    """Both proxies, freshly booted; every lever of every route is in ``mode`` (off or shadow)."""
+    folder.mkdir()
+    env = {**environment.inherited({}, simulated=True), **environment.LITELLM_QUIET}
+    env |= environment.upstream(simulator_url)
+    env |= {"LITELLM_MASTER_KEY": f"sk-{secrets.token_hex(24)}", "FIVELEVERS_KEYS": str(KEYS)}
+    env |= {"FIVELEVERS_POLICY": str(_policy(folder, mode)), "FIVELEVERS_STATE_DIR": str(folder / "state")}
+    env["FIVELEVERS_LEDGER_URL"] = f"sqlite:///{folder}/ledger.db"
+    with ExitStack() as running:
+        ports = {name: Port() for name in ("bare", "ours")}
+        processes = {name: _start(running, folder, name, port.number, env) for name, port in ports.items()}
+        for port in ports.values():
+            running.callback(port.release)
+        for name, process in processes.items():
+            url = f"http://{HOST}:{ports[name].number}/health/readiness"
+            process.wait_until(lambda url=url: http_ok(url), _BOOT_LIMIT_S)  # type: ignore[misc]  # bound at once
+        yield Pair(*(Proxy(ports[name].number, processes[name].pid) for name in ("bare", "ours")))
+
+
+def _start(running: ExitStack, folder: Path, name: str, port: int, env: dict[str, str]) -> Process:
+    config = folder / f"{name}.yaml"
+    config.write_text(yaml.safe_dump(_config(plugin=name == "ours")))
+    process = Process(name, commands.litellm(config, port, 1), log=folder / f"{name}.log", env=env, cwd=folder)
+    running.callback(process.stop)
+    return process
+
+
+def _config(*, plugin: bool) -> dict[str, Any]:
+    """The shipped config. Without the plugin it keeps the key file, so that both check keys in the same way."""
+    config: dict[str, Any] = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text(encoding="utf-8"))
+    if not plugin:
+        del config["litellm_settings"]["callbacks"]
+    return config
+
+
+def _policy(folder: Path, mode: str) -> Path:
+    """The routes of the shipped policy, every lever in one mode."""
+    policy = yaml.safe_load((ROOT / "litellm_config/fivelevers.yaml").read_text(encoding="utf-8"))
+    for level in (policy["defaults"], *policy["routes"]):
+        level.pop("levers", None)
+    policy["defaults"]["levers"] = {name: {"mode": mode} for name in LEVER_NAMES}
+    path = folder / "fivelevers.yaml"
+    path.write_text(yaml.safe_dump(policy))
+    return path

@@ -1,0 +1,150 @@
+"""`fivelevers check`: is the policy good, what does it amount to, and does the LiteLLM config get in its way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
+from fivelevers.errors import ContentError, Problem, StoreError
+
+if TYPE_CHECKING:
+    from fivelevers.policy import Policy
+    from fivelevers.policy.document import Document
+    from fivelevers.switch import Board
+
+DEFAULT_POLICY = Path("litellm_config/fivelevers.yaml")
+
+
+def check(
+    policy: Annotated[
+        Path | None,
+        typer.Argument(envvar="FIVELEVERS_POLICY", help=f"The policy file; default: {DEFAULT_POLICY}."),
+    ] = None,
+    *,
+    litellm_config: Annotated[Path | None, typer.Option(help="Name what clashes in this LiteLLM config.")] = None,
+    workers: Annotated[int, typer.Option(min=1, envvar="NUM_WORKERS", help="LiteLLM's --num_workers.")] = 1,
+    replicas: Annotated[int, typer.Option(min=1, help="Proxies that share the ledger.")] = 1,
+    state_dir: StateDir = STATE_DIR,
+    ledger: LedgerUrl = "",
+) -> None:
+    """Check the policy and print what it amounts to on every route; with --litellm-config, what clashes there.
+
+    Exit code 0: fine, warnings aside; 1: there are problems; 2: could not run.
+    """
+    console = Console(highlight=False)
+    url = ledger_url(ledger, state_dir)
+    try:
+        problems = 0
+        if policy is not None or litellm_config is None:
+            problems += _policy(policy or DEFAULT_POLICY, url, console)
+        if litellm_config is not None:
+            problems += _litellm(litellm_config, url, workers, replicas, console)
+    except (OSError, StoreError) as error:
+        Console(stderr=True, highlight=False).print(f"fivelevers check: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    raise typer.Exit(1 if problems else 0)
+
+
+def _policy(path: Path, url: str, console: Console) -> int:
+    """Print the policy or its problems; returns how many. Raises OSError where there is no file to read."""
+    from fivelevers.cli.policy_tables import policy_table
+    from fivelevers.policy import read
+
+    path.open().close()
+    reading = read(path)
+    for problem in reading.problems:
+        _say(console, "error", problem)
+    for warning in reading.warnings:
+        _say(console, "warning", warning)
+    unusable = _content_key(reading.policy, console) if reading.policy is not None else 0
+    if reading.policy is not None:
+        routes = len(reading.policy.routes)
+        console.print(f"{path}: policy {reading.policy.hash}, {routes} routes", markup=False, soft_wrap=True)
+        console.print(policy_table(reading.policy, _board(url, console)))
+    return len(reading.problems) + unusable
+
+
+def _content_key(policy: Policy, console: Console) -> int:
+    """Print what is wrong with the key for kept content, where a route keeps some; returns how many problems."""
+    from fivelevers.stores.content_key import FIX, KEY, current_key
+
+    keeping = [route.name for route in policy.routes if route.content != "off"]
+    try:
+        encrypted = not keeping or current_key() is not None
+    except ContentError as error:
+        console.print("error", style="red", end=" ")
+        console.print(f"{error}; until then no content is kept", markup=False, soft_wrap=True)
+        return 1
+    if not encrypted:
+        fix = f"set {KEY}; {FIX}"
+        _say(console, "warning", Problem("content", ", ".join(keeping), "is kept unencrypted on these routes", fix))
+    return 0
+
+
+def _say(console: Console, kind: str, problem: Problem) -> None:
+    console.print(kind, style="red" if kind == "error" else "yellow", end=" ")
+    console.print(str(problem), markup=False, soft_wrap=True)
+
+
+def _board(url: str, console: Console) -> Board:
+    """What is switched off, as far as Redis or the ledger can be asked; a ledger that is not there is not made."""
+    from fivelevers.stores.switches import Switches
+    from fivelevers.switch import NOTHING_OFF
+
+    redis_url = os.environ.get("FIVELEVERS_REDIS_URL", "")
+    there = not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).exists()
+    if not redis_url and not there:
+        return NOTHING_OFF
+    switches = Switches(redis_url, url if there else "")
+    try:
+        return switches.look()
+    except StoreError as error:
+        console.print(f"What is switched off is not known: {error}", style="yellow", markup=False, soft_wrap=True)
+        return NOTHING_OFF
+    finally:
+        switches.close()
+
+
+def _litellm(path: Path, url: str, workers: int, replicas: int, console: Console) -> int:
+    """Print what clashes; returns how many. Raises OSError or StoreError where it can not be told."""
+    from fivelevers.audit.litellm_config import Host, clashes
+
+    parts = list(_parts(path, set()))
+    found = [problem for part in parts for problem in part.problems]
+    if not found:
+        found = clashes(parts, Host(workers, replicas, url, os.environ))
+    lane = os.environ.get("FIVELEVERS_LANE_REDIS_URL")
+    if lane:
+        from fivelevers.stores.redis_config import lane_problems
+
+        found += lane_problems(lane)
+    for problem in found:
+        _say(console, "error", problem)
+    if not found:
+        console.print(f"{path}: nothing in it gets in the plugin's way", markup=False, soft_wrap=True)
+    return len(found)
+
+
+def _parts(path: Path, seen: set[Path]) -> Iterator[Document]:
+    """A LiteLLM config and the files that it includes."""
+    from dataclasses import replace
+
+    from fivelevers.policy.document import read_document
+
+    if path.resolve() in seen:
+        return
+    seen.add(path.resolve())
+    document = read_document(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    if not document.problems and not isinstance(document.value, dict):
+        wrong = document.problem((), document.value, "is not a mapping", "name LiteLLM's config file")
+        document = replace(document, problems=(wrong,))
+    yield document
+    included = document.at(("include",))
+    for name in included if isinstance(included, list) else ():
+        yield from _parts(path.parent / str(name), seen)

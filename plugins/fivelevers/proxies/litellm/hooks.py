@@ -1,0 +1,298 @@
+"""LiteLLM's hooks: each carries out a decision of the engine or hands it what happened.
+
+Whatever goes wrong in here, the request goes on as it would without us: it is counted, and said in one log line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import sys
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
+from datetime import datetime
+from functools import wraps
+from typing import Any
+
+from litellm.integrations.custom_logger import CustomLogger
+
+from fivelevers import metrics
+from fivelevers.engine import Answer, Plan, prepare, settle
+from fivelevers.metering.event import OutcomeSeen
+from fivelevers.metering.outcomes import Outcome, Source
+from fivelevers.order import LEVERS
+from fivelevers.policy import EMPTY, Caller
+from fivelevers.prices import Usage
+from fivelevers.proxies.litellm import reading, spans
+from fivelevers.proxies.litellm.identity import new_request_id
+from fivelevers.proxies.litellm.judging import Judging, judging
+from fivelevers.proxies.litellm.keeping import Noted, note
+from fivelevers.proxies.litellm.reading import Deployment, mapping
+from fivelevers.proxies.litellm.state import State
+from fivelevers.request import Api, Request
+from fivelevers.switch import SKIP_HEADER
+
+# LiteLLM's errors for calls that the provider did not answer: it may have finished them, and billed them, all the same.
+# Every other error carries a status that the provider itself gave, and refusals are free.
+_MAYBE_BILLED = frozenset({"Timeout", "APIConnectionError", "Interrupted"})
+
+
+class Flight:
+    """One request on its way: its plan, and the attempts that have started and that nobody has reported on yet.
+
+    LiteLLM tells how most attempts end, moments after the client has its answer. It is silent where a stream breaks and
+    is retried, or a client leaves before the first byte; those are recorded when the next attempt of the same call
+    starts, or ``PATIENCE_S`` after the request's task has ended.
+    """
+
+    PATIENCE_S = 10.0
+
+    def __init__(self, plan: Plan, state: State) -> None:
+        self.plan = plan
+        self.state = state
+        self.span: Any = None
+        self.noted: Noted | None = None
+        self.judging: Judging | None = None
+        self.answered_by: str | None = None
+        self.failed = False
+        self._open: dict[str, Deployment] = {}
+
+    def start(self, call_id: str, deployment: Deployment) -> None:
+        """A deployment is called. A bridged call says so twice, the inner one under another call type."""
+        before = self._open.get(call_id)
+        if before is not None and before.call_type != deployment.call_type:
+            return
+        if before is not None:
+            self.lost(before)
+        self._open[call_id] = deployment
+        self.answered_by = f"{deployment.provider}/{deployment.model}"
+
+    def end(self, call_id: str) -> Deployment | None:
+        return self._open.pop(call_id, None)
+
+    def find(self, call_id: str) -> Deployment | None:
+        return self._open.get(call_id)
+
+    def lost(self, deployment: Deployment) -> None:
+        """An attempt whose end nobody told: it may be on the bill, so its tokens are estimated."""
+        self.record(failed_answer(deployment, "Interrupted", time.time()))
+
+    def watch(self, task: asyncio.Task[Any] | None) -> None:
+        """Notice the end of the task that serves this request, its streamed body included."""
+        if task is not None:
+            task.add_done_callback(lambda done: self._served(done.get_loop()))
+
+    def _served(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._open:
+            self.state.unsettled.add(self)
+            loop.call_later(self.PATIENCE_S, self.give_up)
+
+    def give_up(self) -> None:
+        """Nobody will tell any more how the open attempts ended."""
+        self.state.unsettled.discard(self)
+        while self._open:
+            _, deployment = self._open.popitem()
+            self.lost(deployment)
+
+    def record(self, answer: Answer) -> None:
+        attempt = settle(self.plan, answer, self.state.prices, event_id=uuid.uuid4().hex)
+        self.state.meter.record(attempt)
+        spans.emit(attempt, self.span)
+
+    def fail(self, detail: str) -> None:
+        """The client gets no good answer: said once."""
+        if not self.failed:
+            self.failed = True
+            self.outcome(Outcome.FAILURE, Source.PROVIDER, detail)
+
+    def outcome(self, outcome: Outcome, source: Source, detail: str | None = None) -> None:
+        seen = OutcomeSeen(uuid.uuid4().hex, self.plan.request_id, time.time(), outcome, source, detail)
+        self.state.meter.record(seen)
+
+
+_flight: ContextVar[Flight | None] = ContextVar("fivelevers_flight", default=None)
+
+Hook = Callable[..., Coroutine[Any, Any, Any]]
+
+
+def _fails_open(hook: Hook) -> Hook:
+    """Whatever a hook raises, the request goes on: it is counted under the hook's name and logged once a minute."""
+
+    @wraps(hook)
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await hook(*args, **kwargs)
+        except Exception as error:
+            metrics.count_bypass("all", hook.__name__, error)
+
+    return guarded
+
+
+class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by mypy (pyproject.toml)
+    """LiteLLM fires several of these hooks only where they are defined on the instance's own class: keep them here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = State.from_environment()
+
+    @_fails_open
+    async def async_pre_call_hook(
+        self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
+    ) -> None:
+        _flight.set(None)  # what a reused context may still hold is another request's
+        started = time.perf_counter()
+        caller = reading.caller_of(user_api_key_dict, data)
+        request, hints = reading.request_of(data, call_type)
+        asked_at = reading.arrived_at(data, time.time())
+        policy = self.state.policy.current()
+        plan = prepare(
+            request,
+            hints,
+            caller,
+            policy,
+            request_id=new_request_id(caller.key),
+            now=asked_at,
+            off=self.state.levers_off,
+        )
+        metrics.count_skipped(plan.skipped, plan.unknown_skips)
+        flight = Flight(plan, self.state)
+        flight.span = getattr(user_api_key_dict, "parent_otel_span", None)
+        flight.judging = judging(plan, hints, self.state)
+        flight.noted = note(plan, data, self.state)
+        flight.watch(asyncio.current_task())
+        _flight.set(flight)
+        metrics.decision_seconds.labels(plan.route.name).observe(time.perf_counter() - started)
+
+    @_fails_open
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> None:
+        flight = _flight.get()
+        if flight is not None:
+            flight.start(str(kwargs.get("litellm_call_id")), reading.deployment_of(kwargs, call_type, time.time()))
+
+    @_fails_open
+    async def async_post_call_failure_deployment_hook(
+        self, request_data: Mapping[str, Any], exception: Exception, call_type: Any, fallback_depth: int | None = None
+    ) -> None:
+        """One failed attempt, each retry and fallback too; bridged calls tell it twice, the second finds none open."""
+        flight = _flight.get()
+        deployment = flight.end(str(request_data.get("litellm_call_id"))) if flight else None
+        if flight is not None and deployment is not None:
+            flight.record(failed_answer(deployment, type(exception).__name__, time.time()))
+
+    @_fails_open
+    async def async_log_success_event(
+        self, kwargs: dict[str, Any], response_obj: Any, start_time: datetime, end_time: datetime
+    ) -> None:
+        flight = _flight.get() or self._unplanned(mapping(kwargs.get("standard_logging_object")))
+        deployment = flight.end(str(kwargs.get("litellm_call_id")))
+        answer = reading.answer_of(kwargs, response_obj, deployment, start_time.timestamp(), end_time.timestamp())
+        flight.record(answer)
+        if flight.noted is not None:
+            flight.noted.answered(kwargs, response_obj, answer.at)
+        if flight.judging is not None:
+            flight.judging.answered(answer, response_obj)
+        if reading.truncated(answer.finish_reason):
+            flight.fail(f"truncated: {answer.finish_reason}")
+
+    @_fails_open
+    async def async_log_failure_event(
+        self, kwargs: dict[str, Any], response_obj: Any, start_time: datetime, end_time: datetime
+    ) -> None:
+        """Told once per request and late, so it ends no attempt; but it may know what a broken stream had used."""
+        flight = _flight.get()
+        deployment = flight.find(str(kwargs.get("litellm_call_id"))) if flight else None
+        log = mapping(kwargs.get("standard_logging_object"))
+        if deployment is not None and log.get("prompt_tokens"):
+            deployment.partial = Usage(input=log["prompt_tokens"], output=log.get("completion_tokens") or 0)
+
+    @_fails_open
+    async def async_post_call_failure_hook(
+        self,
+        request_data: dict[str, Any],
+        original_exception: Exception,
+        user_api_key_dict: Any,
+        traceback_str: str | None = None,
+    ) -> None:
+        flight = _flight.get()
+        if flight is not None:
+            flight.fail(type(original_exception).__name__)
+
+    @_fails_open
+    async def async_post_call_response_headers_hook(
+        self,
+        data: dict[str, Any],
+        user_api_key_dict: Any,
+        response: Any,
+        request_headers: dict[str, str] | None = None,
+        litellm_call_info: dict[str, Any] | None = None,
+    ) -> dict[str, str] | None:
+        flight = _flight.get()
+        if flight is None:
+            return None
+        headers = {"x-fivelevers-route": flight.plan.route.name, "x-fivelevers-request": flight.plan.request_id}
+        if flight.answered_by and response is not None:
+            headers["x-fivelevers-model"] = flight.answered_by
+        if flight.plan.skipped:
+            every = len(flight.plan.skipped) == len(LEVERS)
+            headers[SKIP_HEADER] = "all" if every else ",".join(flight.plan.skipped)
+        if flight.plan.unknown_skips:
+            headers[f"{SKIP_HEADER}-unknown"] = str(flight.plan.unknown_skips)
+        return headers
+
+    def _unplanned(self, log: Mapping[str, Any]) -> Flight:
+        """A call that passed no pre-call hook (a health check, a job of the proxy): metered on the default route."""
+        about = mapping(log.get("metadata"))
+        caller = Caller(
+            path="",
+            headers={},
+            key=str(about.get("user_api_key_hash") or "internal"),
+            key_alias=about.get("user_api_key_alias"),
+            team=about.get("user_api_key_team_id"),
+        )
+        request = Request(Api.OTHER, str(log.get("model_group") or ""), log.get("stream") is True, (), b"")
+        plan = prepare(request, {}, caller, EMPTY, request_id=new_request_id(caller.key), now=time.time())
+        return Flight(plan, self.state)
+
+
+def failed_answer(deployment: Deployment, error: str, now: float) -> Answer:
+    """The end of an attempt that gave no answer; ``error`` is the class of LiteLLM's exception."""
+    refused = error not in _MAYBE_BILLED
+    return Answer(
+        at=now,
+        started_at=deployment.started_at,
+        model=deployment.model,
+        provider=deployment.provider,
+        provider_key=deployment.provider_key,
+        deployment=deployment.id,
+        provider_request_id=None,
+        success=False,
+        error=error,
+        finish_reason=None,
+        usage=None if refused else deployment.partial,
+        reported=refused,
+    )
+
+
+plugin = FiveLevers()
+
+
+def _serve(state: State) -> None:
+    """Add our endpoints to the proxy's app. Outside a proxy (an import in a test, the SDK) there is none."""
+    proxy = sys.modules.get("litellm.proxy.proxy_server")
+    if proxy is None:
+        return
+    from fivelevers.proxies.litellm.http import router
+
+    proxy.app.include_router(router(state))
+    state.switches.start(wait_s=2.0)  # the first request shall know what was switched off before this start
+
+
+def _settle_all() -> None:
+    for flight in tuple(plugin.state.unsettled):
+        flight.give_up()
+
+
+_serve(plugin.state)
+atexit.register(_settle_all)

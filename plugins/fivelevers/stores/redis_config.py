@@ -1,0 +1,31 @@
+"""Whether the Redis of the batch lane keeps what it accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from fivelevers.errors import Problem, StoreError
+
+LANE_URL = "FIVELEVERS_LANE_REDIS_URL"
+_LIMIT_S = 2.0
+_WANTED = {
+    "maxmemory-policy": ("noeviction", "evicts accepted batches under pressure"),
+    "appendonly": ("yes", "forgets accepted batches when it restarts"),
+}
+
+
+def lane_problems(url: str) -> Iterator[Problem]:
+    """What `CONFIG GET` says against accepted work in this Redis. Raises StoreError where it can not be asked."""
+    try:
+        redis = Redis.from_url(url, socket_timeout=_LIMIT_S, socket_connect_timeout=_LIMIT_S, decode_responses=True)
+        with redis:
+            found: dict[str | None, str | None] = redis.config_get(*_WANTED)
+    except (RedisError, ValueError) as error:
+        raise StoreError(f"{LANE_URL}: can not be asked for its configuration: {error}") from error
+    for name, (wanted, why) in _WANTED.items():
+        if found.get(name) != wanted:
+            fix = f"redis.conf: `{name} {wanted}`, or `CONFIG SET {name} {wanted}`; its own server beside the cache's"
+            yield Problem(f"{LANE_URL} {name}", found.get(name), why, fix)

@@ -1,0 +1,69 @@
+"""Who switched what, when and why: rows that are only ever added, in the ledger's database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import RowMapping, desc, select
+
+from fivelevers.stores.database import named_errors
+from fivelevers.stores.ledger import Ledger, switches
+from fivelevers.switch import ANY, Action, PolicyChange, Switch
+
+_POLICY = "policy"
+
+
+def read(ledger: Ledger, since: float = 0.0) -> list[Switch]:
+    """Every action at ``since`` or later. Raises LedgerError."""
+    query = select(switches).where(switches.c.at >= since, switches.c.action != _POLICY)
+    with named_errors("can not be read"), ledger.engine.connect() as connection:
+        return [_switch(row) for row in connection.execute(query).mappings()]
+
+
+def add(ledger: Ledger, actions: Iterable[Switch]) -> None:
+    """Keep these, each once however often it comes. Raises LedgerError."""
+    rows: list[dict[str, Any]] = [
+        {**asdict(switch), "action": switch.action.value, "detail": None} for switch in actions
+    ]
+    if rows:
+        ledger.add(switches, rows)
+
+
+def last_policy(ledger: Ledger) -> PolicyChange | None:
+    """The policy that came into force last, as far as anybody recorded it. Raises LedgerError."""
+    query = select(switches).where(switches.c.action == _POLICY).order_by(desc(switches.c.at)).limit(1)
+    with named_errors("can not be read"), ledger.engine.connect() as connection:
+        row = connection.execute(query).mappings().first()
+    return _policy_change(row) if row else None
+
+
+def follow_policy(ledger: Ledger, new: str, changes: tuple[str, ...], *, actor: str, now: float) -> PolicyChange:
+    """Record that the policy ``new`` came into force, unless that is what was recorded last. Raises LedgerError.
+
+    The id is a hash over the change before: of all the workers that notice one change, the first one records it.
+    """
+    last = last_policy(ledger)
+    if last is not None and last.new == new:
+        return last
+    old, before, at = (last.new, last.event_id, max(now, last.at + 1e-3)) if last else (None, "", now)
+    event_id = sha256(f"{before}:{new}".encode()).hexdigest()[:32]
+    change = PolicyChange(at, event_id, actor, old, new, changes)
+    row = {"event_id": event_id, "at": at, "action": _POLICY, "route": ANY, "lever": ANY, "actor": actor}
+    detail = {"old": old, "new": new, "changes": changes}
+    ledger.add(switches, [{**row, "reason": None, "detail": detail}])
+    return change
+
+
+def _switch(row: RowMapping) -> Switch:
+    values: dict[str, Any] = {c.name: row[c.name] for c in switches.columns if c.name != "detail"}
+    return Switch(**{**values, "action": Action(values["action"])})
+
+
+def _policy_change(row: RowMapping) -> PolicyChange:
+    detail = row["detail"]
+    return PolicyChange(
+        row["at"], row["event_id"], row["actor"], detail["old"], detail["new"], tuple(detail["changes"])
+    )
