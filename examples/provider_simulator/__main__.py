@@ -63,7 +63,12 @@ def _read(path: Path) -> Any:
 def main() -> None:
     args = _arguments()
     config = uvicorn.Config(
-        create_app(_simulator(args)), host=args.host, port=args.port, log_level="critical", lifespan="off"
+        create_app(_simulator(args)),
+        host=args.host,
+        port=args.port,
+        log_level="critical",
+        lifespan="off",
+        timeout_keep_alive=75,  # as providers' front ends do: a pooled connection must not close under a request
     )
     asyncio.run(_Server(config).serve())
 

@@ -11,7 +11,8 @@ from fivelevers.engine import Plan, prepare
 from fivelevers.order import LEVER_NAMES
 from fivelevers.policy import Caller, parse
 from fivelevers.proxies.litellm.state import State
-from fivelevers.request import Api, parse as parse_request
+from fivelevers.request import Api
+from fivelevers.request import parse as parse_request
 from fivelevers.switch import ANY, EVERY_LEVER, NOTHING_OFF, Action, Switch
 
 POLICY = parse(

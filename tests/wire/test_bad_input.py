@@ -47,10 +47,9 @@ def sides(proxy: Proxy, bare: Stack) -> Sides:
     with ThreadPoolExecutor(2) as pool:
         # On a busy machine a pooled connection breaks now and then: what differs must differ each time.
         for _ in range(3):
-            for answers, new in zip(
-                (ours, theirs), pool.map(partial(send_all, requests), (proxy.stack, bare)), strict=True
-            ):
-                answers |= new
+            new = pool.map(partial(send_all, requests), (proxy.stack, bare))
+            ours |= next(new)
+            theirs |= next(new)
             requests = [odd for odd in requests if told(ours[odd.name]) != told(theirs[odd.name])]
     sides = (Side(ours, seen_since(start[0], proxy.stack)), Side(theirs, seen_since(start[1], bare)))
     return Sides(*sides, proxy.metric("fivelevers_bypass_total") - before)
