@@ -4,8 +4,8 @@
 #     -v fivelevers:/var/lib/fivelevers litellm-fivelevers --config /app/config.yaml
 # The config needs the lines that are marked (*) in litellm_config/config.yaml. A LiteLLM outside >=1.106.2,<1.107 runs
 # without the plugin, which says so in its log and on /fivelevers/v1/health.
-ARG LITELLM_IMAGE=ghcr.io/berriai/litellm:v1.106.2-stable
-ARG UV_IMAGE=ghcr.io/astral-sh/uv:0.10.9
+ARG LITELLM_IMAGE=litellm/litellm:v1.106.2-stable
+ARG UV_IMAGE=astral/uv:0.10.9
 
 FROM ${UV_IMAGE} AS uv
 
