@@ -64,7 +64,9 @@ def install(target: str, *, fresh: bool) -> None:
     pip, without_pip = which_pip()
     run([sys.executable, "-m", "venv", *(["--clear"] if fresh else []), *without_pip, str(VENV)])
     pip += ["install", "--quiet", "--disable-pip-version-check", "--no-input"]
-    run([*pip, "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{target}.txt")])
+    # The lock is complete, so nothing is left to resolve; old pips, asked to, take a newer release for an extra of a
+    # locked package (`pydantic[email]`) and then miss its hash.
+    run([*pip, "--no-deps", "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{target}.txt")])
     run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
 
 
