@@ -94,7 +94,7 @@ _IDENTITY = {"user", "metadata", "litellm_metadata", "tags", "safety_identifier"
 _STORAGE = {"cache", "cache_control", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "store"}
 _NOT_PARAMS = frozenset(_PROMPT | _TRANSPORT | _IDENTITY | _STORAGE | {"background"})
 _MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
-_TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
+_TEXT_TYPES = ("text", "input_text", "output_text")  # no set: what stands there may be unhashable
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 
 

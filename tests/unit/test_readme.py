@@ -79,10 +79,19 @@ def test_the_policy_table_has_every_key_with_its_default() -> None:
         **{name: default for name, default in fields(policy.Route).items() if name != "match"},
         **{f"match.{name}": "any" for name in fields(policy.Match)},
         **{f"levers.<lever>.{name}": default for name, default in fields(policy.LeverSwitch).items()},
+        **{f"levers.{lever}.{name}": default for lever, name, default in settings()},
     }
     del expected["levers"]
     assert {key: default if default in ("any", "off", "required") else yaml.safe_load(default)
             for key, default in told.items()} == expected  # fmt: skip
+
+
+def settings() -> Iterator[tuple[str, str, Any]]:
+    """(lever, key, default) of what a lever has beside mode and percent."""
+    for lever, field in policy.Levers.model_fields.items():
+        for name, default in fields(type(field.default)).items():
+            if name not in policy.LeverSwitch.model_fields:
+                yield lever, name, default
 
 
 def fields(model: type[BaseModel]) -> dict[str, Any]:

@@ -187,3 +187,9 @@ def test_nesting_deeper_than_the_stack_is_hashed_all_the_same() -> None:
 def test_the_encoding_for_what_orjson_refuses_is_injective_too(one: Any, other: Any) -> None:
     same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     assert (canonical_json([one, 2**70]) == canonical_json([other, 2**70])) == same
+
+
+@pytest.mark.parametrize("odd", [[], {}, None, 4])
+def test_an_odd_type_of_a_block_is_hashed_as_it_is(odd: object) -> None:
+    body = {"messages": [{"role": "user", "content": [{"type": odd, "text": "a"}]}]}
+    assert len(parse(Api.CHAT, body).segments) == 1

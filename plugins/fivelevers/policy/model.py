@@ -32,6 +32,7 @@ DEFAULT_ROUTE = "default"
 TenantBy = Literal["team", "key", "end_user"]
 Content = Literal["off", "sample", "all"]
 RepeatMeans = Literal["retry", "nothing"]
+Affinity = Literal["off", "on"]
 
 
 def wrong(rule: str, fix: str) -> PydanticCustomError:
@@ -77,8 +78,15 @@ class LeverSwitch(_Strict):
     """Share of the sessions outside the holdout that are treated when the mode is `on`, in percent."""
 
 
+class PromptCacheSwitch(LeverSwitch):
+    """Lever 1 on one route."""
+
+    affinity: Annotated[Affinity, BeforeValidator(_unquoted)] = "off"
+    """on: of several deployments, a request goes to the one that holds its prefix, while it holds it."""
+
+
 class Levers(_Strict):
-    prompt_cache: LeverSwitch = LeverSwitch()
+    prompt_cache: PromptCacheSwitch = PromptCacheSwitch()
     semantic_cache: LeverSwitch = LeverSwitch()
     batch: LeverSwitch = LeverSwitch()
     routing: LeverSwitch = LeverSwitch()
