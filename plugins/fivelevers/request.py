@@ -39,7 +39,8 @@ class Segment:
     """One block of the prompt.
 
     ``digest`` is of this block alone (kind, role and position in its message included), 16 bytes; ``chars`` its length
-    as text or JSON; ``mark`` the client's own cache mark as its TTL (``"5m"`` where the mark names none), or None.
+    as text or JSON; ``mark`` the client's own cache mark as its TTL (``"5m"`` where the mark names none), or None;
+    ``markable`` whether providers take such a mark on it: not on thinking or empty text.
     """
 
     kind: SegmentKind
@@ -47,6 +48,7 @@ class Segment:
     digest: bytes
     chars: int
     mark: str | None = None
+    markable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Request:
     """A request as every lever sees it.
 
     ``params`` is the digest of everything else that shapes the answer (temperature, response format, tool choice ...).
+    ``system_state`` and ``message_state`` are the parameters without which a cached system prompt, or cached messages,
+    can not be read again.
     """
 
     api: Api
@@ -61,6 +65,8 @@ class Request:
     stream: bool
     segments: tuple[Segment, ...]
     params: bytes
+    system_state: bytes = b""
+    message_state: bytes = b""
 
     @property
     def chars(self) -> int:
@@ -94,6 +100,9 @@ _IDENTITY = {"user", "metadata", "litellm_metadata", "tags", "safety_identifier"
 _STORAGE = {"cache", "cache_control", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "store"}
 _NOT_PARAMS = frozenset(_PROMPT | _TRANSPORT | _IDENTITY | _STORAGE | {"background"})
 _MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
+# Source: platform.claude.com/docs/en/build-with-claude/prompt-caching, "What invalidates the cache".
+_SYSTEM_STATE = ("speed",)
+_MESSAGE_STATE = ("tool_choice", "parallel_tool_calls", "thinking", "reasoning_effort", "output_config")
 _TEXT_TYPES = ("text", "input_text", "output_text")  # no set: what stands there may be unhashable
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 
@@ -107,7 +116,25 @@ def parse(api: Api, body: Mapping[str, Any]) -> Request:
         stream=body.get("stream") is True,
         segments=tuple(_segments(api, body)),
         params=_digest(b"params", canonical_json({k: v for k, v in body.items() if k not in _NOT_PARAMS})),
+        system_state=_state(body, _SYSTEM_STATE),
+        message_state=_state(body, _MESSAGE_STATE) + (b"images" if _has_image(body) else b""),
     )
+
+
+def _state(body: Mapping[str, Any], names: tuple[str, ...]) -> bytes:
+    """Empty where none of the fields is given, which is the common case."""
+    given = {name: body[name] for name in names if body.get(name) is not None}
+    return canonical_json(given) if given else b""
+
+
+def _has_image(body: Mapping[str, Any]) -> bool:
+    messages = body.get("messages") or body.get("input")
+    for message in messages if isinstance(messages, list) else ():
+        content = message.get("content") if isinstance(message, dict) else None
+        for block in content if isinstance(content, list) else ():
+            if isinstance(block, dict) and block.get("type") in ("image", "image_url", "input_image"):
+                return True
+    return False
 
 
 def canonical_json(value: object) -> bytes:
@@ -187,8 +214,10 @@ def _content(kind: SegmentKind, role: str, content: object, message_mark: str | 
 
 
 def _block(kind: SegmentKind, role: str, position: int, block: object, mark: str | None = None) -> Segment:
+    markable = True
     if isinstance(block, dict):
         mark = _mark(block) or mark
+        markable = block.get("type") not in ("thinking", "redacted_thinking")
         if not _MARKS.isdisjoint(block):
             block = {k: v for k, v in block.items() if k not in _MARKS}
         if block.get("type") in _TEXT_TYPES and len(block) == 2 and isinstance(block.get("text"), str):
@@ -197,9 +226,9 @@ def _block(kind: SegmentKind, role: str, position: int, block: object, mark: str
     header = f"{kind}:{len(role)}:{role}:{'first' if position == 0 else 'next'}:".encode("utf-8", "surrogatepass")
     if isinstance(block, str):
         payload = block.encode("utf-8", "surrogatepass")
-        return Segment(kind, role, _digest(header + b"text:", payload), len(block), mark)
+        return Segment(kind, role, _digest(header + b"text:", payload), len(block), mark, bool(block))
     payload = canonical_json(block)
-    return Segment(kind, role, _digest(header + b"json:", payload), len(payload), mark)
+    return Segment(kind, role, _digest(header + b"json:", payload), len(payload), mark, markable)
 
 
 def _mark(block: Mapping[str, Any]) -> str | None:

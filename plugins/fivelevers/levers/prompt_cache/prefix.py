@@ -1,0 +1,92 @@
+"""The prefixes of a request: every place where a cache entry may end, named by the hash of all that comes before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+
+from fivelevers.request import DIGEST_BYTES, Request, SegmentKind
+
+NODE_BYTES = 8
+
+
+class Section(StrEnum):
+    """The parts of a prompt in the order in which they are cached."""
+
+    TOOLS = "tools"
+    SYSTEM = "system"
+    MESSAGES = "messages"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The end of one segment.
+
+    ``node``: chained hash of the scope and everything up to here, 8 bytes; equal prefixes have equal nodes. ``tokens``:
+    estimated prompt tokens up to here, this segment included. ``block``: content blocks up to here. ``mark_s``: TTL of
+    the client's own mark, or None. ``markable``: whether the provider takes a mark here. ``segment``: index in
+    ``Request.segments``.
+    """
+
+    node: bytes
+    tokens: int
+    section: Section
+    block: int
+    mark_s: int | None = None
+    markable: bool = True
+    segment: int = 0
+
+
+_SECTIONS = {
+    SegmentKind.TOOL: Section.TOOLS,
+    SegmentKind.SYSTEM: Section.SYSTEM,
+    SegmentKind.MESSAGE: Section.MESSAGES,
+}
+_ORDER = (Section.TOOLS, Section.SYSTEM, Section.MESSAGES)
+_UNIT_S = {"s": 1, "m": 60, "h": 3600}
+_DEFAULT_TTL_S = 300
+
+
+def prefix_of(
+    request: Request, scope: bytes, tokens_per_char: float, *, system_first: bool = True
+) -> tuple[Position, ...]:
+    """The request's positions in the order in which the provider caches them.
+
+    ``scope``: what never shares an entry with another: workspace, deployment, model. ``tokens_per_char``: the tokenizer
+    as learned from reported usage. ``system_first``: system messages within the conversation are moved to its front, as
+    Anthropic's API needs it.
+    """
+    enumerated = enumerate(request.segments)
+    rows = [(at, segment, _SECTIONS[segment.kind]) for at, segment in enumerated]
+    if system_first:
+        rows.sort(key=lambda row: _ORDER.index(row[2]))
+    states = dict(zip(_ORDER, (b"", request.system_state, request.message_state), strict=True))
+    chain, section, chars = sha256(scope).digest()[:DIGEST_BYTES], None, 0
+    positions = []
+    for block, (at, segment, here) in enumerate(rows, 1):
+        if here is not section:
+            chain = _link(chain, b"".join(_passed(states, section, here)))
+            section = here
+        chain = _link(chain, segment.digest)
+        chars += segment.chars
+        mark_s = None if segment.mark is None else ttl_s(segment.mark)
+        node, tokens = chain[:NODE_BYTES], int(chars * tokens_per_char)
+        positions.append(Position(node, tokens, here, block, mark_s, segment.markable, at))
+    return tuple(positions)
+
+
+def ttl_s(mark: str) -> int:
+    """Seconds of a mark's TTL such as ``5m`` or ``1h``; five minutes where it can not be read."""
+    unit, count = _UNIT_S.get(mark[-1:], 0), mark[:-1]
+    return int(count) * unit if unit and count.isascii() and count.isdigit() else _DEFAULT_TTL_S
+
+
+def _link(chain: bytes, digest: bytes) -> bytes:
+    return sha256(chain + digest).digest()[:DIGEST_BYTES]
+
+
+def _passed(states: dict[Section, bytes], before: Section | None, here: Section) -> list[bytes]:
+    """The states of the sections that begin between two segments: what invalidates a section is part of its prefix."""
+    first = 0 if before is None else _ORDER.index(before) + 1
+    return [states[section] for section in _ORDER[first : _ORDER.index(here) + 1]]

@@ -1,0 +1,48 @@
+"""A log in arrival order through the same decision as live traffic: what marking would have read and written.
+
+The projection believes the provider as the live decision does: an entry lives for its TTL from the last read on.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from fivelevers.levers.prompt_cache.breakpoints import Decision, decide
+from fivelevers.levers.prompt_cache.node import Node
+from fivelevers.levers.prompt_cache.prefix import Position
+from fivelevers.levers.prompt_cache.reuse import Hazards
+from fivelevers.levers.prompt_cache.terms import CachePrices, CacheRules
+
+NODES = 2_000_000  # some 500 MB; the ones that were touched longest ago go first
+MEMORY_S = 7200.0  # as long as a store remembers a prefix that nobody comes back to
+
+
+class Replay:
+    """Node states and reuse statistics of a log. Rows must come in the order in which they arrived."""
+
+    def __init__(self, max_nodes: int = NODES) -> None:
+        self._max_nodes = max_nodes
+        self._nodes: OrderedDict[bytes, Node] = OrderedDict()
+        self._hazards: dict[str, Hazards] = {}
+
+    def take(
+        self, route: str, positions: Sequence[Position], prices: CachePrices, rules: CacheRules, *, at: float
+    ) -> Decision:
+        """The decision for the next row. ``at`` in seconds; ``route`` names the reuse statistics that it shares."""
+        hazards = self._hazards.setdefault(route, Hazards())
+        known = {p.node: node for p in positions if (node := self._nodes.get(p.node)) is not None}
+        decision = decide(positions, known, hazards, prices, rules, now=at)
+        hazards.add(decision.counts)
+        for name, node in decision.nodes.items():
+            self._nodes[name] = node
+            self._nodes.move_to_end(name)
+        self._forget(at)
+        return decision
+
+    def _forget(self, now: float) -> None:
+        while self._nodes and (len(self._nodes) > self._max_nodes or self._oldest().last_seen < now - MEMORY_S):
+            self._nodes.popitem(last=False)
+
+    def _oldest(self) -> Node:
+        return next(iter(self._nodes.values()))
