@@ -21,7 +21,7 @@ from fivelevers.stores.content import EXPIRE_BATCH, expire
 from fivelevers.stores.ledger import Ledger
 from fivelevers.stores.spool import SYNC_EVERY_S, Spool, drain, reject
 
-DRAIN_EVERY_S = 0.5
+DRAIN_EVERY_S = 1.0  # most of what a drain costs, it costs for one event as for a hundred
 _RETRY_AT_MOST_EVERY_S = 30.0
 JOBS_AT_MOST = 256
 EXPIRE_EVERY_S = 3600.0

@@ -23,7 +23,7 @@ import orjson
 from fivelevers.errors import LedgerError
 
 SYNC_EVERY_S = 0.1
-ROTATE_AFTER_S = 0.5
+ROTATE_AFTER_S = 1.0
 ROTATE_AFTER_BYTES = 4 << 20
 SUFFIX = ".events"
 

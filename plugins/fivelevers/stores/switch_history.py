@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import uuid
 from collections.abc import Iterable
 from dataclasses import asdict
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import RowMapping, desc, select
@@ -14,6 +18,10 @@ from fivelevers.stores.ledger import Ledger, switches
 from fivelevers.switch import ANY, Action, PolicyChange, Switch
 
 _POLICY = "policy"
+
+_log = logging.getLogger("fivelevers.switches")
+
+Stamp = tuple[int, int, int]
 
 
 def read(ledger: Ledger, since: float = 0.0) -> list[Switch]:
@@ -29,7 +37,42 @@ def add(ledger: Ledger, actions: Iterable[Switch]) -> None:
         {**asdict(switch), "action": switch.action.value, "detail": None} for switch in actions
     ]
     if rows:
-        ledger.add(switches, rows)
+        _add(ledger, rows)
+
+
+def stamp(ledger: Ledger) -> Stamp:
+    """What differs once something was added to a SQLite ledger, or it is another file: two stats in place of a query."""
+    (inode, _), renewed = _seen(str(ledger.engine.url.database)), _seen(_stamp_file(ledger))
+    return inode, *renewed
+
+
+def _add(ledger: Ledger, rows: list[dict[str, Any]]) -> None:
+    ledger.add(switches, rows)
+    if ledger.engine.dialect.name == "sqlite":
+        try:
+            _renew(Path(_stamp_file(ledger)))
+        except OSError as error:
+            _log.warning("other processes see this switch some seconds late: %s", error)
+
+
+def _stamp_file(ledger: Ledger) -> str:
+    return f"{ledger.engine.url.database}-switched"
+
+
+def _renew(path: Path) -> None:
+    # Replaced, not written: another user's process may have made it.
+    new = path.with_name(f"{path.name}-{uuid.uuid4().hex}")
+    new.touch()
+    new.replace(path)
+
+
+def _seen(path: str) -> tuple[int, int]:
+    """(inode, time of change); zeros where there is no such file."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return 0, 0
+    return stat.st_ino, stat.st_mtime_ns
 
 
 def last_policy(ledger: Ledger) -> PolicyChange | None:
@@ -53,7 +96,7 @@ def follow_policy(ledger: Ledger, new: str, changes: tuple[str, ...], *, actor: 
     change = PolicyChange(at, event_id, actor, old, new, changes)
     row = {"event_id": event_id, "at": at, "action": _POLICY, "route": ANY, "lever": ANY, "actor": actor}
     detail = {"old": old, "new": new, "changes": changes}
-    ledger.add(switches, [{**row, "reason": None, "detail": detail}])
+    _add(ledger, [{**row, "reason": None, "detail": detail}])
     return change
 
 

@@ -28,7 +28,7 @@ from fivelevers.stores.switch_hash import SwitchHash
 from fivelevers.switch import NOTHING_OFF, Action, Board, Place, PolicyChange, Switch
 
 LOOK_EVERY_S = 0.5
-_SHARED_LEDGER_EVERY_S = 5.0  # beside Redis: a fleet shall not ask its one database twice a second
+_LEDGER_EVERY_S = 5.0  # where something cheaper tells of news: Redis, or the stamp beside a SQLite file
 _AGAIN_AFTER_S = 2.0  # a store that did not answer
 _OVERLAP_S = 86_400.0  # an action may reach the ledger late, or bear the time of a clock that is behind
 
@@ -66,6 +66,7 @@ class Switches:
         self._hash: SwitchHash | None = None
         self._ledger: Ledger | None = None
         self._read_from, self._ledger_due = 0.0, 0.0
+        self._stamp: switch_history.Stamp | None = None
         self._lock, self._ledger_lock = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -192,11 +193,17 @@ class Switches:
         return None
 
     def _look_into_ledger(self) -> LedgerError | None:
-        spared = self.states["redis"] == "up" and not self._ledger_url.startswith("sqlite")
-        if spared and time.monotonic() < self._ledger_due:
+        if time.monotonic() < self._ledger_due and self._no_news():
             return None
-        self._ledger_due = time.monotonic() + _SHARED_LEDGER_EVERY_S
+        self._ledger_due = time.monotonic() + _LEDGER_EVERY_S
         return self._with_ledger(self._swap_ledger)
+
+    def _no_news(self) -> bool:
+        """Whether a query can wait: a fleet shall not ask its one database twice a second, nor a process open its file."""
+        if not self._ledger_url.startswith("sqlite"):
+            return self.states["redis"] == "up"
+        ours = bool(self._unrecorded) or (self._policy is not None and self._policy() is not self._policy_seen)
+        return not ours and self._ledger is not None and switch_history.stamp(self._ledger) == self._stamp
 
     def _add(self, made: tuple[Switch, ...]) -> LedgerError | None:
         return self._with_ledger(lambda ledger: switch_history.add(ledger, made))
@@ -220,6 +227,7 @@ class Switches:
 
     def _swap_ledger(self, ledger: Ledger) -> None:
         """Take what the ledger has, give it what it lacks."""
+        self._stamp = switch_history.stamp(ledger)  # before the query: what comes meanwhile is looked at again
         found = switch_history.read(ledger, self._read_from)
         self._take(found, recorded=True)
         there = {switch.event_id for switch in found}

@@ -227,7 +227,7 @@ def test_a_ledger_that_was_replaced_gets_what_is_off(url: str, tmp_path: Path, m
 def test_beside_redis_a_shared_database_is_asked_less_often_and_still_heard(
     redis: Server, postgres_url: str, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fivelevers.stores.switches._SHARED_LEDGER_EVERY_S", 0.5)
+    monkeypatch.setattr("fivelevers.stores.switches._LEDGER_EVERY_S", 0.5)
     fleet, apart = make(redis.url, postgres_url), make("", postgres_url, follow=False)
     apart.off("support", ANY, **BY)  # by somebody who does not know of Redis
     assert soon(lambda: fleet.current().off("support") == EVERY_LEVER)
