@@ -41,7 +41,7 @@ def add(ledger: Ledger, actions: Iterable[Switch]) -> None:
 
 
 def stamp(ledger: Ledger) -> Stamp:
-    """What differs once something was added to a SQLite ledger, or it is another file: two stats in place of a query."""
+    """What differs once a switch was added to a SQLite ledger, or it is another file: two stats, no query."""
     (inode, _), renewed = _seen(str(ledger.engine.url.database)), _seen(_stamp_file(ledger))
     return inode, *renewed
 
@@ -63,7 +63,11 @@ def _renew(path: Path) -> None:
     # Replaced, not written: another user's process may have made it.
     new = path.with_name(f"{path.name}-{uuid.uuid4().hex}")
     new.touch()
-    new.replace(path)
+    try:
+        new.replace(path)
+    except OSError:
+        new.unlink()
+        raise
 
 
 def _seen(path: str) -> tuple[int, int]:

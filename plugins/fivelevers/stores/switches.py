@@ -199,7 +199,7 @@ class Switches:
         return self._with_ledger(self._swap_ledger)
 
     def _no_news(self) -> bool:
-        """Whether a query can wait: a fleet shall not ask its one database twice a second, nor a process open its file."""
+        """Whether a query can wait: it costs a shared database its time, and a process the opening of its file."""
         if not self._ledger_url.startswith("sqlite"):
             return self.states["redis"] == "up"
         ours = bool(self._unrecorded) or (self._policy is not None and self._policy() is not self._policy_seen)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from fivelevers.metering.event import to_record
 from fivelevers.stores import switch_history
 from fivelevers.stores.ledger import Ledger
 from fivelevers.switch import ANY, Action, Switch
+from tests.unit.events import attempt
 
 NOW = 1_795_409_629.63905
 
@@ -46,3 +49,32 @@ def test_a_policy_is_recorded_when_it_is_another_one(ledger: Ledger) -> None:
     third = switch_history.follow_policy(ledger, "aaa", (), actor="host", now=NOW + 120)
     assert third.event_id not in {first.event_id, second.event_id}
     assert switch_history.read(ledger) == []
+
+
+def test_the_stamp_of_a_file_tells_of_switches_and_of_another_file(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger, other = Ledger(f"sqlite:///{path}"), Ledger(f"sqlite:///{path}")
+    ledger.create()
+    stamps = [switch_history.stamp(ledger)]
+    ledger.insert([to_record(attempt())])
+    assert switch_history.stamp(ledger) == stamps[0]
+    switch_history.add(other, [Switch(NOW, "e1", Action.OFF, ANY, ANY, "ann@desk")])
+    stamps.append(switch_history.stamp(ledger))
+    switch_history.follow_policy(other, "aaa", (), actor="host", now=NOW)
+    stamps.append(switch_history.stamp(ledger))
+    path.rename(tmp_path / "old.db")
+    ledger.create()
+    stamps.append(switch_history.stamp(ledger))
+    assert len(set(stamps)) == 4
+
+
+def test_a_stamp_that_can_not_be_renewed_costs_time_and_no_switch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    ledger.create()
+    (tmp_path / "ledger.db-switched").mkdir()
+    (tmp_path / "ledger.db-switched/full").touch()
+    switch_history.add(ledger, [Switch(NOW, "e1", Action.OFF, ANY, ANY, "ann@desk")])
+    assert [switch.event_id for switch in switch_history.read(ledger)] == ["e1"]
+    assert "some seconds late" in caplog.text
