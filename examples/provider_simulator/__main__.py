@@ -10,6 +10,7 @@ import uvicorn
 import yaml
 
 from examples.provider_simulator.app import create_app
+from examples.provider_simulator.replicas import KV_TOKENS, RATE, Replicas
 from examples.provider_simulator.simulator import Simulator
 
 _EXAMPLES = """
@@ -45,12 +46,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--latency-scale", type=float, default=1.0, help="0 answers at once (%(default)s)")
     parser.add_argument("--keys", type=Path, help="YAML of `name: key`: only these keys are let in; bills show names")
     parser.add_argument("--faults", type=Path, help="YAML or JSON with fault rules, as for POST /sim/faults")
+    parser.add_argument("--replica-kv-tokens", type=int, default=KV_TOKENS, help="that each holds (%(default)s)")
+    parser.add_argument("--replica-rate", type=float, default=RATE, help="prompt tokens a second (%(default)s)")
     return parser.parse_args()
 
 
 def _simulator(args: argparse.Namespace) -> Simulator:
     keys = {str(key): str(name) for name, key in _read(args.keys).items()} if args.keys else None
-    sim = Simulator(seed=args.seed, latency_scale=args.latency_scale, keys=keys)
+    replicas = Replicas(args.replica_kv_tokens, args.replica_rate)
+    sim = Simulator(seed=args.seed, latency_scale=args.latency_scale, keys=keys, replicas=replicas)
     if args.faults:
         sim.faults.add(_read(args.faults))
     return sim

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from examples.provider_simulator import control, exchange
+from examples.provider_simulator import control, exchange, replica_server
 from examples.provider_simulator.anthropic_messages import MESSAGES
 from examples.provider_simulator.errors import ApiError, Provider
 from examples.provider_simulator.exchange import Exchange
@@ -21,7 +21,7 @@ Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
 
 def create_app(sim: Simulator) -> Starlette:
-    app = Starlette(routes=[*_provider_routes(), *_control_routes()])
+    app = Starlette(routes=[*_provider_routes(), *replica_server.routes(), *_control_routes()])
     app.state.sim = sim
     return app
 

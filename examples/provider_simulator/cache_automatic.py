@@ -23,7 +23,7 @@ def look_up(
     """What a request that starts at `now` reads, and the steps it leaves behind. `key` is workspace and cache key."""
     ttl_s, longest_s = (DAY_S, DAY_S) if day else (IDLE_S, LONGEST_S)
     read, entries, reading = 0, [], True
-    for length, prefix in _steps(conversation, chain(b"", key, model.name)):
+    for length, prefix in prompt_steps(conversation, chain(b"", key, model.name), STEP_TOKENS):
         entry = store.live(prefix, now) if reading else None
         reading = entry is not None
         read = length if reading else read
@@ -34,8 +34,8 @@ def look_up(
     return CacheUse(read=read, entries=tuple(entries))
 
 
-def _steps(conversation: Conversation, start: bytes) -> Iterator[tuple[int, bytes]]:
-    """(tokens, chained hash) at each whole step of the prompt."""
+def prompt_steps(conversation: Conversation, start: bytes, size: int) -> Iterator[tuple[int, bytes]]:
+    """(tokens, chained hash) at each whole step of `size` tokens of the prompt."""
     tokens: list[str] = []
     for block in conversation.blocks:
         head = f"\x00{block.section}:{block.role}:{block.part.kind}"
@@ -46,6 +46,6 @@ def _steps(conversation: Conversation, start: bytes) -> Iterator[tuple[int, byte
             words[:1] = [head + words[0]] if words else []
         tokens += words
     prefix = start
-    for end in range(STEP_TOKENS, len(tokens) + 1, STEP_TOKENS):
-        prefix = chain(prefix, *tokens[end - STEP_TOKENS : end])
+    for end in range(size, len(tokens) + 1, size):
+        prefix = chain(prefix, *tokens[end - size : end])
         yield end, prefix

@@ -42,7 +42,7 @@ class Exchange:
         try:
             self.raw = await self.request.body()
             self.sim.recorder.record(self.request, self.raw, self.started)
-            self.workspace = self.sim.workspace(_key(self.request))
+            self.workspace = self.admitted(_key(self.request))
             _check_size(self.raw)
             return serve(self)
         except ClientDisconnect:
@@ -50,6 +50,10 @@ class Exchange:
         except ApiError as error:
             headers = self.headers | ({"retry-after": str(error.retry_after_s)} if error.retry_after_s else {})
             return self.json(error.body(self.provider, self.request_id), error.status, headers)
+
+    def admitted(self, key: str) -> str:
+        """Whose request it is."""
+        return self.sim.workspace(key)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from examples.provider_simulator.faults import Faults
 from examples.provider_simulator.mind import Mind
 from examples.provider_simulator.prices import Catalogue
 from examples.provider_simulator.recorder import Recorder
+from examples.provider_simulator.replicas import Replicas
 
 MAX_RESPONSES = 2000
 
@@ -22,7 +23,14 @@ MAX_RESPONSES = 2000
 class Simulator:
     """`keys`: workspace names by API key; None lets any key in, each its own workspace, named by itself."""
 
-    def __init__(self, *, seed: int = 1, latency_scale: float = 1.0, keys: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        latency_scale: float = 1.0,
+        keys: Mapping[str, str] | None = None,
+        replicas: Replicas | None = None,
+    ) -> None:
         self.latency_scale = latency_scale
         self.keys = keys
         self.clock = Clock()
@@ -32,6 +40,7 @@ class Simulator:
         self.cache = CacheStore()
         self.recorder = Recorder()
         self.responses = StoredResponses()
+        self.replicas = replicas or Replicas()
         self.mind = Mind(seed, random.Random(f"wording {seed}"))
 
     def reset(self) -> None:
@@ -40,6 +49,7 @@ class Simulator:
         self.cache.clear()
         self.faults.clear()
         self.recorder.clear()
+        self.replicas.clear()
         self.responses = StoredResponses()
 
     def workspace(self, key: str) -> str:
