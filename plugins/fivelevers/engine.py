@@ -15,7 +15,7 @@ from typing import Any
 from fivelevers.metering.arms import Arm, assign, unit_interval
 from fivelevers.metering.cost import Unknown, cost_parts, list_cost
 from fivelevers.metering.event import Attempt, UsageSource
-from fivelevers.order import LEVERS, Mode
+from fivelevers.order import LEVERS
 from fivelevers.policy import Caller, Policy, Route, end_user_digest
 from fivelevers.prices import PriceBook, Usage
 from fivelevers.request import Api, Request
@@ -88,11 +88,7 @@ def prepare(
     tenant = caller.tenant(route.tenant)
     session, explicit = session_of(request, hints, caller, tenant)
     u = unit_interval(route.name, session)
-    percents = {
-        lever.name: route.levers.of(lever.name).percent / 100
-        for lever in LEVERS
-        if route.levers.of(lever.name).mode is Mode.ON and lever.name not in skipped
-    }
+    shares = {name: share for name, share in route.shares.items() if name not in skipped}
     return Plan(
         request_id=request_id,
         started_at=now,
@@ -103,7 +99,7 @@ def prepare(
         session=session,
         explicit_session=explicit,
         u=u,
-        arm=assign(u, route.holdout, percents),
+        arm=assign(u, route.holdout, shares),
         policy=policy.hash,
         repeat_window_s=_repeat_window(request, hints, route) if explicit else None,
         skipped=tuple(lever.name for lever in LEVERS if lever.name in skipped),

@@ -21,7 +21,7 @@ from fivelevers.stores.content import EXPIRE_BATCH, expire
 from fivelevers.stores.ledger import Ledger
 from fivelevers.stores.spool import SYNC_EVERY_S, Spool, drain, reject
 
-DRAIN_EVERY_S = 1.0  # most of what a drain costs, it costs for one event as for a hundred
+DRAIN_EVERY_S = 1.0  # other processes' segments; its own as soon as they are closed
 _RETRY_AT_MOST_EVERY_S = 30.0
 JOBS_AT_MOST = 256
 EXPIRE_EVERY_S = 3600.0
@@ -38,7 +38,7 @@ class Meter:
         self._ledger: Ledger | None = None
         self._jobs: deque[tuple[Callable[[], None], str]] = deque()
         self._expire_at = 0.0
-        self._stop = threading.Event()
+        self._stop, self._handed_over = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
         self._owner = 0
 
@@ -81,7 +81,7 @@ class Meter:
             if self._owner:
                 self._ledger = None  # its connections are the parent's
             self._owner = os.getpid()
-            self._stop = threading.Event()
+            self._stop, self._handed_over = threading.Event(), threading.Event()
             self._threads = [
                 threading.Thread(target=self._keep, name="fivelevers-meter", daemon=True),
                 threading.Thread(target=self._deliver, name="fivelevers-drain", daemon=True),
@@ -95,20 +95,23 @@ class Meter:
         while not self._stop.wait(SYNC_EVERY_S):
             self._work()
             try:
-                self.spool.sync()
+                if self.spool.sync():
+                    self._handed_over.set()
             except Exception as error:  # whatever it is, this thread must live
                 metrics.count_bypass("metering", "spool", error)
         self._work()
 
     def _deliver(self) -> None:
-        wait_s = DRAIN_EVERY_S
-        while not self._stop.wait(wait_s):
+        pause_s = 0.0
+        while not self._stop.wait(pause_s):
+            self._handed_over.wait(DRAIN_EVERY_S)
+            self._handed_over.clear()
             try:
                 self.drain()
                 self._expire()
-                wait_s = DRAIN_EVERY_S
+                pause_s = 0.0
             except Exception as error:  # whatever it is, this thread must live: nobody else drains the spool
-                wait_s = min(wait_s * 2, _RETRY_AT_MOST_EVERY_S)
+                pause_s = min(pause_s * 2 or DRAIN_EVERY_S, _RETRY_AT_MOST_EVERY_S)
                 metrics.count_bypass("metering", "ledger", error)
 
     def drain(self) -> int:
@@ -148,6 +151,7 @@ class Meter:
         if self._owner not in (0, os.getpid()):  # 0: it recorded nothing, and may have drained
             return
         self._stop.set()
+        self._handed_over.set()
         for thread in self._threads:
             thread.join(timeout=5)
         self.spool.close()

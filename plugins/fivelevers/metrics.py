@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -56,18 +57,24 @@ policy_bad = Gauge(
 
 def count_attempt(attempt: Attempt) -> None:
     """Add one attempt to the counters."""
-    labels = (attempt.route, attempt.model)
+    route, model = attempt.route, attempt.model
     for kind, count in attempt.usage.items():
         if count:
-            tokens.labels(*labels, kind.value).inc(count)
+            _child(tokens, route, model, kind).inc(count)
     if attempt.cost_usd is None or attempt.cost_without_us_usd is None:
-        unpriced.labels(*labels).inc()
+        _child(unpriced, route, model).inc()
         return
-    cost_usd.labels(*labels).inc(float(attempt.cost_usd))
-    baseline_cost_usd.labels(*labels).inc(float(attempt.cost_without_us_usd))
+    _child(cost_usd, route, model).inc(float(attempt.cost_usd))
+    _child(baseline_cost_usd, route, model).inc(float(attempt.cost_without_us_usd))
     for part in attempt.savings:
         counter = saved_usd if part.usd >= 0 else lost_usd
-        counter.labels(attempt.route, part.lever).inc(float(abs(part.usd)))
+        _child(counter, route, part.lever).inc(float(abs(part.usd)))
+
+
+@lru_cache(maxsize=1024)
+def _child(counter: Counter, *labels: str) -> Counter:
+    """`Counter.labels` checks and locks each time: this is the same child."""
+    return counter.labels(*labels)
 
 
 def count_outcome(seen: OutcomeSeen) -> None:

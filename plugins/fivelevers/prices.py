@@ -47,13 +47,14 @@ class Usage:
     output: int = 0
 
     def __post_init__(self) -> None:
-        for kind, tokens in self.items():
-            if tokens < 0:
-                raise ValueError(f"usage.{kind}: {tokens} is below 0; token counts are 0 or more")
+        if min(self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h, self.output) < 0:
+            kind, tokens = next((kind, tokens) for kind, tokens in self.items() if tokens < 0)
+            raise ValueError(f"usage.{kind}: {tokens} is below 0; token counts are 0 or more")
 
     def items(self) -> Iterator[tuple[Kind, int]]:
         """Every kind with its tokens, in the order of `Kind`."""
-        return ((kind, getattr(self, kind)) for kind in _IN_ORDER)
+        counts = (self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h, self.output)
+        return zip(_IN_ORDER, counts, strict=True)
 
     @property
     def prompt(self) -> int:

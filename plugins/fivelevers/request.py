@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -100,6 +101,7 @@ _IDENTITY = {"user", "metadata", "litellm_metadata", "tags", "safety_identifier"
 _STORAGE = {"cache", "cache_control", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "store"}
 _NOT_PARAMS = frozenset(_PROMPT | _TRANSPORT | _IDENTITY | _STORAGE | {"background"})
 _MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
+_READ = frozenset({"role", "content", "type"}) | _MARKS  # of a message
 # Source: platform.claude.com/docs/en/build-with-claude/prompt-caching, "What invalidates the cache".
 _SYSTEM_STATE = ("speed",)
 _MESSAGE_STATE = ("tool_choice", "parallel_tool_calls", "thinking", "reasoning_effort", "output_config")
@@ -201,7 +203,7 @@ def _message(message: Mapping[str, Any]) -> Iterator[Segment]:
         for segment in _content(kind, role, content, message_mark=_mark(message)):
             position += 1
             yield segment
-    rest = {k: v for k, v in message.items() if k not in ("role", "content", "type") and k not in _MARKS}
+    rest = {} if _READ.issuperset(message) else {k: v for k, v in message.items() if k not in _READ}
     if rest or not position:
         yield _block(kind, role, position, rest)
 
@@ -222,13 +224,18 @@ def _block(kind: SegmentKind, role: str, position: int, block: object, mark: str
             block = {k: v for k, v in block.items() if k not in _MARKS}
         if block.get("type") in _TEXT_TYPES and len(block) == 2 and isinstance(block.get("text"), str):
             block = block["text"]
-    # The header is injective: fixed words, then lengths before anything that a client wrote.
-    header = f"{kind}:{len(role)}:{role}:{'first' if position == 0 else 'next'}:".encode("utf-8", "surrogatepass")
+    header = _header(kind, role, first=position == 0)
     if isinstance(block, str):
         payload = block.encode("utf-8", "surrogatepass")
         return Segment(kind, role, _digest(header + b"text:", payload), len(block), mark, bool(block))
     payload = canonical_json(block)
     return Segment(kind, role, _digest(header + b"json:", payload), len(payload), mark, markable)
+
+
+@lru_cache(maxsize=256)  # a role may be anything that a client writes
+def _header(kind: SegmentKind, role: str, *, first: bool) -> bytes:
+    """Injective: fixed words, then lengths before anything that a client wrote."""
+    return f"{kind}:{len(role)}:{role}:{'first' if first else 'next'}:".encode("utf-8", "surrogatepass")
 
 
 def _mark(block: Mapping[str, Any]) -> str | None:

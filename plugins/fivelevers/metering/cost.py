@@ -34,12 +34,17 @@ def rounded(usd: Decimal) -> Decimal:
 
 def cost_parts(usage: Usage, price: Price, *, batch: bool = False) -> dict[Kind, Decimal] | Unknown:
     """USD for each kind that has tokens. One kind without a rate makes the whole cost unknown."""
-    tokens = {kind: count for kind, count in usage.items() if count}
-    rates = {kind: price.rate(kind, prompt_tokens=usage.prompt, batch=batch) for kind in tokens}
-    missing = tuple(kind for kind, rate in rates.items() if rate is None)
-    if missing:
-        return Unknown(price.model, missing, price.source)
-    return {kind: rounded(tokens[kind] * rate) for kind, rate in rates.items() if rate is not None}
+    parts: dict[Kind, Decimal] = {}
+    missing: list[Kind] = []
+    prompt = usage.prompt
+    for kind, count in usage.items():
+        if count:
+            rate = price.rate(kind, prompt_tokens=prompt, batch=batch)
+            if rate is None:
+                missing.append(kind)
+            else:
+                parts[kind] = rounded(count * rate)
+    return Unknown(price.model, tuple(missing), price.source) if missing else parts
 
 
 def cost(usage: Usage, price: Price, *, batch: bool = False) -> Decimal | Unknown:

@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from fivelevers.order import Mode
+from fivelevers.order import LEVER_NAMES, Mode
 from fivelevers.policy.globs import compiled
 
 DEFAULT_ROUTE = "default"
@@ -180,6 +180,12 @@ class Route(_Strict):
     validators: tuple[Validator, ...] = ()
     """An answer is a success when all of these pass, and a failure when one does not."""
     levers: Levers = Levers()
+
+    @cached_property
+    def shares(self) -> Mapping[str, float]:
+        """The levers that are on: of the sessions outside the holdout, the share (0..1) that each treats."""
+        switches = {name: self.levers.of(name) for name in LEVER_NAMES}
+        return {name: switch.percent / 100 for name, switch in switches.items() if switch.mode is Mode.ON}
 
 
 class Policy(_Strict):

@@ -23,7 +23,8 @@ import orjson
 from fivelevers.errors import LedgerError
 
 SYNC_EVERY_S = 0.1
-ROTATE_AFTER_S = 1.0
+QUIET_S = 0.3
+ROTATE_AFTER_S = 2.0  # a transaction costs as much as dozens of events do: under load it shall hold many
 ROTATE_AFTER_BYTES = 4 << 20
 SUFFIX = ".events"
 
@@ -42,7 +43,7 @@ class Spool:
         self._lock = threading.Lock()
         self._fd: int | None = None
         self._owner = 0
-        self._opened_at = 0.0
+        self._opened_at = self._appended_at = 0.0
         self._size = 0
         self._dirty = False
 
@@ -55,23 +56,31 @@ class Spool:
             except OSError as error:
                 raise LedgerError(f"spool: {self.directory} does not take events: {error}") from error
             self._size += written
-            self._dirty = True
+            self._dirty, self._appended_at = True, time.monotonic()
             if written != len(line):
                 self._close()  # disk full: the torn line ends its segment, and the reader tolerates just that
                 raise LedgerError(f"spool: {self.directory} is full")
 
-    def sync(self) -> None:
-        """Push what was appended to the disk; close a segment that is due, which hands it to the drainers."""
+    def sync(self) -> bool:
+        """Push what was appended to the disk; whether a segment was due and closed, which hands it to the drainers.
+
+        It is due when nothing has come for ``QUIET_S``, and under steady traffic by age or size.
+        """
         with self._lock:
             if self._fd is None or self._owner != os.getpid():
-                return
+                return False
             fd, dirty, self._dirty = self._fd, self._dirty, False
         if dirty:
             os.fdatasync(fd)  # outside the lock: appends go on meanwhile; only this thread closes segments
         with self._lock:
-            due = time.monotonic() - self._opened_at >= ROTATE_AFTER_S or self._size >= ROTATE_AFTER_BYTES
-            if due and self._size and not self._dirty:
+            due = bool(self._size) and not self._dirty and self._is_due(time.monotonic())
+            if due:
                 self._close()
+        return due
+
+    def _is_due(self, now: float) -> bool:
+        old = now - self._opened_at >= ROTATE_AFTER_S or self._size >= ROTATE_AFTER_BYTES
+        return old or now - self._appended_at >= QUIET_S
 
     def close(self) -> None:
         with self._lock:
@@ -81,9 +90,9 @@ class Spool:
     def waiting_bytes(self) -> int:
         """Bytes of all processes' segments that are not drained yet."""
         total = 0
-        for path in self.directory.glob(f"*{SUFFIX}"):
+        for name in _segments(self.directory):
             with suppress(FileNotFoundError):  # a sibling drained it while we looked
-                total += path.stat().st_size
+                total += (self.directory / name).stat().st_size
         return total
 
     def _segment(self) -> int:
@@ -112,7 +121,8 @@ def drain(directory: Path, insert: Callable[[list[dict[str, Any]]], None]) -> in
     raises, the segment stays. Lines that are not JSON are kept beside, in a ``.rejected`` file.
     """
     events = 0
-    for path in sorted(directory.glob(f"*{SUFFIX}")) if directory.is_dir() else ():
+    for name in _segments(directory):
+        path = directory / name
         with _claimed(path) as claimed:
             if not claimed:
                 continue
@@ -122,6 +132,13 @@ def drain(directory: Path, insert: Callable[[list[dict[str, Any]]], None]) -> in
             path.unlink(missing_ok=True)
             events += len(records)
     return events
+
+
+def _segments(directory: Path) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(directory) if name.endswith(SUFFIX))
+    except FileNotFoundError:
+        return []
 
 
 @contextmanager

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID
 
 _RANDOM_BYTES = 10
+_BLOCK_BYTES = 64  # of SHA-256
 
 
 def new_request_id(key: str) -> str:
@@ -35,4 +37,13 @@ def owns(request_id: str, key: str) -> bool:
 def _code(head: bytes, key: str) -> bytes:
     # The master key is the one secret that all replicas of a proxy share already.
     secret = (os.environ.get("LITELLM_MASTER_KEY") or "fivelevers").encode()
-    return hmac.digest(secret, b"fivelevers request\0" + head + key.encode("utf-8", "surrogatepass"), sha256)[:6]
+    inner, outer = _pads(secret)
+    message = b"fivelevers request\0" + head + key.encode("utf-8", "surrogatepass")
+    return sha256(outer + sha256(inner + message).digest()).digest()[:6]
+
+
+@lru_cache(maxsize=1)
+def _pads(secret: bytes) -> tuple[bytes, bytes]:
+    """HMAC's two keys (RFC 2104). OpenSSL's own call looks its algorithm up anew each time: ten times as slow."""
+    key = (sha256(secret).digest() if len(secret) > _BLOCK_BYTES else secret).ljust(_BLOCK_BYTES, b"\0")
+    return bytes(byte ^ 0x36 for byte in key), bytes(byte ^ 0x5C for byte in key)
