@@ -48,7 +48,9 @@ class Usd(TypeDecorator[Decimal]):
     cache_ok = True
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
-        return None if value is None else int((value * _PICO).to_integral_value())
+        if not value:  # most kinds of token of most attempts
+            return None if value is None else 0
+        return int((value * _PICO).to_integral_value())
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(int(value)) / _PICO
@@ -237,6 +239,8 @@ class Ledger:
 
 def _without_nul(row: dict[str, Any]) -> dict[str, Any]:
     """Clients may write U+0000 into a tag or an id; PostgreSQL keeps no such text, and their event shall count."""
+    if "\0" not in "".join([v for v in row.values() if isinstance(v, str)]):
+        return row
     return {name: v.replace("\0", "\ufffd") if isinstance(v, str) else v for name, v in row.items()}
 
 

@@ -55,6 +55,17 @@ def test_a_segment_is_handed_over_when_it_is_due(tmp_path: Path, monkeypatch: py
     assert collect(tmp_path) == [{"n": 2}]
 
 
+def test_a_segment_is_handed_over_when_nothing_more_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fivelevers.stores.spool.QUIET_S", 3600.0)
+    spool = Spool(tmp_path)
+    spool.append({"n": 1})
+    assert not spool.sync()
+    monkeypatch.setattr("fivelevers.stores.spool.QUIET_S", 0.0)
+    assert spool.sync()
+    assert not spool.sync()
+    assert collect(tmp_path) == [{"n": 1}]
+
+
 def test_a_killed_writer_loses_nothing_that_it_had_appended(tmp_path: Path) -> None:
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(i)], stdout=subprocess.PIPE)
