@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -18,6 +19,8 @@ from prometheus_client.registry import Collector
 
 from fivelevers.errors import FiveLeversError
 from fivelevers.metering.event import Attempt, OutcomeSeen
+
+_M = TypeVar("_M", Counter, Histogram)
 
 _log = logging.getLogger("fivelevers")
 _LOG_AGAIN_AFTER_S = 60.0
@@ -72,13 +75,17 @@ def count_attempt(attempt: Attempt) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _child(counter: Counter, *labels: str) -> Counter:
-    """`Counter.labels` checks and locks each time: this is the same child."""
-    return counter.labels(*labels)
+def _child(metric: _M, *labels: str) -> _M:
+    """`labels` checks and locks each time: this is the same child."""
+    return metric.labels(*labels)
 
 
 def count_outcome(seen: OutcomeSeen) -> None:
     outcomes.labels(seen.outcome.value, seen.source.value).inc()
+
+
+def time_decision(route: str, took_s: float) -> None:
+    _child(decision_seconds, route).observe(took_s)
 
 
 def count_skipped(levers: Iterable[str], unknown: int) -> None:

@@ -120,7 +120,7 @@ class Match(_Strict):
             and (self.tag is None or self.tag in caller.tags)
             and (self.team is None or self.team in (caller.team, caller.team_alias))
             and (self.key_alias is None or self.key_alias == caller.key_alias)
-            and all(caller.headers.get(name.lower()) == value for name, value in self.header.items())
+            and (not self.header or all(caller.headers.get(n.lower()) == value for n, value in self.header.items()))
         )
 
 

@@ -22,7 +22,7 @@ _POLL_S = 0.1
 
 
 def hand_over(directory: Path, drain: Callable[[], object]) -> None:
-    """Drain until every segment that is there now is in the ledger; live writers close theirs every second.
+    """Drain until every segment that is there now is in the ledger; live writers close theirs within 2 s.
 
     Raises LedgerError when one of them keeps its segment.
     """

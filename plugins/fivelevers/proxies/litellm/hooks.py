@@ -163,7 +163,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.noted = note(plan, data, self.state)
         flight.watch(asyncio.current_task())
         _flight.set(flight)
-        metrics.decision_seconds.labels(plan.route.name).observe(time.perf_counter() - started)
+        metrics.time_decision(plan.route.name, time.perf_counter() - started)
 
     @_fails_open
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> None:
