@@ -40,8 +40,7 @@ class Segment:
     """One block of the prompt.
 
     ``digest`` is of this block alone (kind, role and position in its message included), 16 bytes; ``chars`` its length
-    as text or JSON; ``mark`` the client's own cache mark as its TTL (``"5m"`` where the mark names none), or None;
-    ``markable`` whether providers take such a mark on it: not on thinking or empty text.
+    as text or JSON; ``mark`` the client's own cache mark as its TTL (``"5m"`` where the mark names none), or None.
     """
 
     kind: SegmentKind
@@ -49,7 +48,6 @@ class Segment:
     digest: bytes
     chars: int
     mark: str | None = None
-    markable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +214,8 @@ def _content(kind: SegmentKind, role: str, content: object, message_mark: str | 
 
 
 def _block(kind: SegmentKind, role: str, position: int, block: object, mark: str | None = None) -> Segment:
-    markable = True
     if isinstance(block, dict):
         mark = _mark(block) or mark
-        markable = block.get("type") not in ("thinking", "redacted_thinking")
         if not _MARKS.isdisjoint(block):
             block = {k: v for k, v in block.items() if k not in _MARKS}
         if block.get("type") in _TEXT_TYPES and len(block) == 2 and isinstance(block.get("text"), str):
@@ -227,9 +223,9 @@ def _block(kind: SegmentKind, role: str, position: int, block: object, mark: str
     header = _header(kind, role, first=position == 0)
     if isinstance(block, str):
         payload = block.encode("utf-8", "surrogatepass")
-        return Segment(kind, role, _digest(header + b"text:", payload), len(block), mark, bool(block))
+        return Segment(kind, role, _digest(header + b"text:", payload), len(block), mark)
     payload = canonical_json(block)
-    return Segment(kind, role, _digest(header + b"json:", payload), len(payload), mark, markable)
+    return Segment(kind, role, _digest(header + b"json:", payload), len(payload), mark)
 
 
 @lru_cache(maxsize=256)  # a role may be anything that a client writes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -49,13 +50,19 @@ _DEFAULT_TTL_S = 300
 
 
 def prefix_of(
-    request: Request, scope: bytes, tokens_per_char: float, *, system_first: bool = True
+    request: Request,
+    scope: bytes,
+    tokens_per_char: float,
+    *,
+    places: Sequence[object] | None = None,
+    system_first: bool = True,
 ) -> tuple[Position, ...]:
     """The request's positions in the order in which the provider caches them.
 
     ``scope``: what never shares an entry with another: workspace, deployment, model. ``tokens_per_char``: the tokenizer
-    as learned from reported usage. ``system_first``: system messages within the conversation are moved to its front, as
-    Anthropic's API needs it.
+    as learned from reported usage. ``places``: one for each segment, None where no mark is taken (``marks.places``);
+    without them every segment takes one. ``system_first``: system messages within the conversation are moved to its
+    front, as Anthropic's API needs it.
     """
     enumerated = enumerate(request.segments)
     rows = [(at, segment, _SECTIONS[segment.kind]) for at, segment in enumerated]
@@ -72,7 +79,7 @@ def prefix_of(
         chars += segment.chars
         mark_s = None if segment.mark is None else ttl_s(segment.mark)
         node, tokens = chain[:NODE_BYTES], int(chars * tokens_per_char)
-        positions.append(Position(node, tokens, here, block, mark_s, segment.markable, at))
+        positions.append(Position(node, tokens, here, block, mark_s, places is None or places[at] is not None, at))
     return tuple(positions)
 
 

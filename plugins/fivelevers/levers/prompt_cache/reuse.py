@@ -1,43 +1,199 @@
 """How likely a prefix is seen again, and how soon: reuse hazards by class, right-censored, learned online.
 
 A visit of a prefix enters its class; the next visit of the same prefix resolves it with a gap. Visits that nothing has
-resolved yet are not failures: they count as exposed only in the gaps that they have outlived (Kaplan and Meier 1958).
+resolved are no failures yet: the hazard of a gap is judged by those cohorts alone that have outlived it, so that answer
+and silence have had the same time (Kaplan and Meier 1958, on cohorts). A class with few visits leans on the coarser one
+that it is a part of, that one on its own, and the coarsest on the prior.
+
+All of it is sums, of which replicas add increments in any order. A field is ``<tier><cohort>.<class>.<slot>``: ``n``
+counts visits that entered, a number those that were seen again in that gap. Tier ``m`` (cohorts of a minute) and ``t``
+(ten minutes) tell which visits are too young to judge and go when all are old enough; ``d`` (days) holds the totals, of
+which the last day fades while the present one fills.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 
-EDGES_S = (60, 300, 900, 1800, 3600, 7200)
+from fivelevers.levers.prompt_cache.classes import BIN_BITS, LEVELS
+
+EDGES_S = (60, 300, 600, 900, 1200, 1800, 2700, 3600)
+"""Ends of the gaps that are told apart; what comes back later was lost to every TTL and counts as not seen again."""
+
+# Half of all prefixes within five minutes, two thirds within an hour: between a chat's and a one-off prompt's.
+PRIOR = (0.3, 0.2857, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05)
+PRIOR_WEIGHT = 2.0
+CLASS_WEIGHT = 8.0
+# An entry that we believe live is there; in how many reads it was not, the provider's usage says.
+KEPT_CLASS, KEPT_WEIGHT = 1, 50.0
+
+_SPANS_S = {"m": 60, "t": 600, "d": 86_400}
+_KEPT_COHORTS = {"m": 7, "t": 8, "d": 2}
+_BY_MINUTE = bisect_left(EDGES_S, 300) + 1  # the gaps that tier m judges, tier t the others
+_GAPS = range(len(EDGES_S))
+
+_Row = list[float]  # entered, then seen again by gap
+_Key = tuple[int, int]  # a level and the class at it
 
 
-class Hazards:
-    """The reuse statistics of one route, as sums that replicas add to in any order.
+def entered(class_id: int, at: float) -> list[str]:
+    """The fields that a visit adds one to."""
+    return [f"{tier}{int(at // span_s)}.{class_id}.n" for tier, span_s in _SPANS_S.items()]
 
-    ``counts`` maps a field to a sum: what ``Decision.counts`` of every replica adds up to.
-    """
 
-    def __init__(self, counts: Mapping[str, float] | None = None) -> None:
-        self._counts: dict[str, float] = dict(counts or {})
+def resolved(class_id: int, entered_at: float, now: float) -> list[str]:
+    """The fields that the next visit of the same prefix adds one to."""
+    gap = bisect_left(EDGES_S, now - entered_at)
+    if gap == len(EDGES_S):
+        return []
+    tiers = ("m", "t", "d") if gap < _BY_MINUTE else ("t", "d")
+    return [f"{tier}{int(entered_at // _SPANS_S[tier])}.{class_id}.{gap}" for tier in tiers]
 
-    @property
-    def counts(self) -> Mapping[str, float]:
-        return self._counts
 
-    def add(self, counts: Mapping[str, float]) -> None:
-        """Take increments in: this process's own at once, so that it learns without a store too."""
-        for field, count in counts.items():
-            self._counts[field] = self._counts.get(field, 0.0) + count
-
-    def replace(self, counts: Mapping[str, float]) -> None:
-        """The fleet's sums, as the store holds them now, with whatever this process has not flushed yet."""
-        self._counts = dict(counts)
-
-    def reused_within(self, class_id: int, within_s: float, now: float) -> float:
-        """Probability that a prefix of this class is seen again within so many seconds."""
-        return 0.5
+def trusted(ttl_s: int, now: float, *, kept: bool) -> list[str]:
+    """The fields that a read adds one to, of an entry that we believed live."""
+    day, name = int(now // _SPANS_S["d"]), KEPT_CLASS + (ttl_s > EDGES_S[1])
+    return [f"d{day}.{name}.n"] + ([] if kept else [f"d{day}.{name}.0"])
 
 
 def expired(fields: Iterable[str], now: float) -> list[str]:
-    """The fields that nobody needs any more: what keeps the store's mapping bounded."""
-    return []
+    """The fields that nobody needs any more: deleting them keeps the store's mapping bounded."""
+    return [field for field in fields if not _needed(field.partition(".")[0], now)]
+
+
+def _needed(cohort: str, now: float) -> bool:
+    span_s = _SPANS_S.get(cohort[:1])
+    if span_s is None or not cohort[1:].isdigit():
+        return False
+    return int(cohort[1:]) > now // span_s - _KEPT_COHORTS[cohort[0]]
+
+
+class Hazards:
+    """The reuse statistics of one route.
+
+    ``counts`` maps a field to a sum: what ``Decision.counts`` of every replica adds up to. Not thread-safe.
+    """
+
+    def __init__(self, counts: Mapping[str, float] | None = None) -> None:
+        self._cohorts: dict[str, dict[_Key, _Row]] = {}
+        self._minute = -1
+        self._judged: list[tuple[dict[_Key, _Row], float, range]] = []
+        self._summed: dict[_Key, tuple[_Row, _Row]] = {}
+        self._curves: dict[int, tuple[float, ...]] = {}
+        self.replace(counts or {})
+
+    @property
+    def counts(self) -> dict[str, float]:
+        return {field: count for cohort, rows in self._cohorts.items() for field, count in _flat(cohort, rows)}
+
+    def add(self, counts: Mapping[str, float]) -> None:
+        """Take increments in: a process learns from its own at once, with a store or without."""
+        for field, count in counts.items():
+            cohort, name, slot = field.split(".")
+            rows = self._cohorts.setdefault(cohort, {})
+            class_id, at = int(name), 0 if slot == "n" else int(slot) + 1
+            for level in LEVELS:
+                key = level, class_id >> BIN_BITS * level
+                if key not in rows:
+                    rows[key] = [0.0] * (1 + len(EDGES_S))
+                rows[key][at] += count
+
+    def replace(self, counts: Mapping[str, float]) -> None:
+        """The fleet's sums, with whatever of this process's the store does not have yet. Odd fields are left out."""
+        self._cohorts = {}
+        self.add({field: count for field, count in counts.items() if _well_formed(field)})
+        self._minute = -1
+
+    def curve(self, class_id: int, now: float) -> tuple[float, ...]:
+        """Probabilities that a prefix of this class is seen again within each of ``EDGES_S``. Renewed once a minute."""
+        self._look(now)
+        curve = self._curves.get(class_id)
+        if curve is None:
+            curve = self._curves[class_id] = _cumulative(self._hazards(class_id))
+        return curve
+
+    def kept(self, ttl_s: int, now: float) -> float:
+        """The share of believed entries of this TTL that the provider still had when they were to be read."""
+        self._look(now)
+        exposed, again = self._sums((0, KEPT_CLASS + (ttl_s > EDGES_S[1])))
+        return 1.0 - again[0] / (exposed[0] + KEPT_WEIGHT)
+
+    def _hazards(self, class_id: int) -> tuple[float, ...]:
+        hazards: tuple[float, ...] = PRIOR
+        for level in LEVELS:
+            exposed, again = self._sums((level, class_id >> BIN_BITS * level))
+            weight = PRIOR_WEIGHT if level == LEVELS[0] else CLASS_WEIGHT
+            hazards = tuple((a + weight * h) / (n + weight) for a, n, h in zip(again, exposed, hazards, strict=True))
+        return hazards
+
+    def _sums(self, key: _Key) -> tuple[_Row, _Row]:
+        """How many visits of a class were exposed to each gap, and how many of them were seen again in it."""
+        found = self._summed.get(key)
+        if found is not None:
+            return found
+        exposed, again = [0.0] * len(EDGES_S), [0.0] * len(EDGES_S)
+        for rows, weight, gaps in self._judged:
+            row = rows.get(key)
+            if row is not None:
+                left = weight * (row[0] - sum(row[1 : gaps.start + 1]))
+                for gap in gaps:
+                    seen = weight * row[gap + 1]
+                    exposed[gap] += left
+                    again[gap] += seen
+                    left -= seen
+        # Late increments to a cohort may be on one side alone.
+        again = [a if a > 0.0 else 0.0 for a in again]
+        exposed = [n if n > a else a for n, a in zip(exposed, again, strict=True)]
+        self._summed[key] = exposed, again
+        return exposed, again
+
+    def _look(self, now: float) -> None:
+        """Once a minute, tell the cohorts that can be judged from those that are too young, and drop the old ones.
+
+        The present day counts whole and the last one fades; what is too young of either is taken off again.
+        """
+        minute = int(now // 60)
+        if minute <= self._minute:
+            return
+        self._minute, self._curves, self._summed = minute, {}, {}
+        for cohort in [cohort for cohort in self._cohorts if not _needed(cohort, now)]:
+            del self._cohorts[cohort]
+        for tier, span_s in _SPANS_S.items():  # the present ones fill after this look
+            self._cohorts.setdefault(f"{tier}{int(now // span_s)}", {})
+        day, fraction = divmod(now / _SPANS_S["d"], 1.0)
+        days = {f"d{int(day)}": 1.0, f"d{int(day) - 1}": 1.0 - fraction}
+        self._judged = [(rows, days[c], _GAPS) for c, rows in self._cohorts.items() if c in days]
+        self._judged += [(rows, -1.0, gaps) for c, rows in self._cohorts.items() if (gaps := _too_young(c, now))]
+
+
+def _too_young(cohort: str, now: float) -> range:
+    """The gaps that some visit of this cohort has not outlived, of those that its tier judges."""
+    tier = cohort[0]
+    if tier == "d":
+        return range(0)
+    age_s = now - (int(cohort[1:]) + 1) * _SPANS_S[tier]
+    first, end = (0, _BY_MINUTE) if tier == "m" else (_BY_MINUTE, len(EDGES_S))
+    return range(max(first, bisect_right(EDGES_S, age_s)), end)
+
+
+def _cumulative(hazards: Iterable[float]) -> tuple[float, ...]:
+    unseen, curve = 1.0, []
+    for hazard in hazards:
+        unseen *= 1.0 - hazard
+        curve.append(1.0 - unseen)
+    return tuple(curve)
+
+
+def _flat(cohort: str, rows: Mapping[_Key, _Row]) -> Iterator[tuple[str, float]]:
+    for (level, class_id), row in rows.items():
+        for slot, count in enumerate(row):
+            if count and level == 0:
+                yield f"{cohort}.{class_id}.{'n' if slot == 0 else slot - 1}", count
+
+
+def _well_formed(field: str) -> bool:
+    parts = field.split(".")
+    if len(parts) != 3 or parts[0][:1] not in _SPANS_S or not parts[0][1:].isdigit() or not parts[1].isdigit():
+        return False
+    return parts[2] == "n" or (parts[2].isdigit() and int(parts[2]) < len(EDGES_S))

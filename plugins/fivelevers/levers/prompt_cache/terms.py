@@ -7,9 +7,8 @@ TTL without a write price is a TTL that the provider does not offer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 
 class Style(StrEnum):
@@ -48,4 +47,4 @@ class CachePrices:
     """Prices of a prompt token relative to an uncached one: of a read, and of a write by TTL in seconds."""
 
     read: float
-    write: Mapping[int, float] = MappingProxyType({})
+    write: Mapping[int, float] = field(default_factory=dict)

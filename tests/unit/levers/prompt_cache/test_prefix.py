@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fivelevers.levers.prompt_cache.marks import Dialect, places
 from fivelevers.levers.prompt_cache.prefix import Position, Section, prefix_of, ttl_s
 from fivelevers.request import Api, parse
 
@@ -69,10 +70,12 @@ def test_system_messages_come_first_where_the_provider_wants_them() -> None:
     assert [p.segment for p in prefix_of(request, b"s", 0.25, system_first=False)] == [0, 1]
 
 
-def test_thinking_and_empty_text_take_no_mark() -> None:
+def test_a_segment_without_a_place_takes_no_mark() -> None:
     content = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": ""}, {"type": "text", "text": "Hi"}]
-    found = positions(messages=[{"role": "assistant", "content": content}])
-    assert [p.markable for p in found[-3:]] == [False, False, True]
+    body = BODY | {"messages": [{"role": "assistant", "content": content}]}
+    found = places(Api.MESSAGES, body, Dialect.ANTHROPIC)
+    marked = prefix_of(parse(Api.MESSAGES, body), b"s", 0.25, places=found)
+    assert [p.markable for p in marked[-3:]] == [False, False, True]
 
 
 @pytest.mark.parametrize(("mark", "seconds"), [("5m", 300), ("1h", 3600), ("30s", 30), ("h", 300), ("", 300)])
