@@ -15,7 +15,7 @@ demo: install-demo ## Start the embedded stack, replay the example traffic, prin
 	@exec .venv/bin/fivelevers demo $(ARGS)
 
 test: install-test ## Run all tests (ARGS="-k name" for some of them)
-	@exec .venv/bin/python -m pytest $(ARGS)
+	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: install-test ## Check style
 	@exec .venv/bin/ruff check $(ARGS) .

@@ -1,11 +1,22 @@
 """What tests of several folders share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.postgres import Server
+
+# Fixtures that take seconds to make, once in a process.
+SLOW = ("proxy", "proxy_server")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Of several processes (`make test` runs two) one alone makes what is slow, and a file is not torn apart."""
+    for item in items:
+        slow = [name for name in SLOW if name in getattr(item, "fixturenames", ())]
+        item.add_marker(pytest.mark.xdist_group(slow[0] if slow else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")

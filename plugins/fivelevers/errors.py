@@ -15,6 +15,7 @@ A file from outside is read to its end before it is refused: its error carries e
 
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import PurePath
 from typing import Self
 
 _LONGEST_VALUE = 80
@@ -45,7 +46,9 @@ class Problem:
 
 
 def _shown(value: object) -> str:
-    """The value as its author would know it again, cut where it would fill the screen."""
+    """The value as its author would know it again, cut where it would fill the screen; a path is of no use in part."""
+    if isinstance(value, PurePath):
+        return repr(str(value))
     text = str(value) if isinstance(value, Decimal) else repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
 

@@ -101,7 +101,7 @@ def load_overrides(path: Path) -> tuple[Override, ...]:
         text = path.read_text(encoding="utf-8")
         raw = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader whose numbers are decimals
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise PriceError.of("price overrides", str(path), f"can not be read ({error})", "name a YAML file") from error
+        raise PriceError.of("price overrides", path, f"can not be read ({error})", "name a YAML file") from error
     try:
         parsed = _File.model_validate(raw)
     except ValidationError as error:

@@ -197,9 +197,9 @@ class PriceBook:
         try:
             rows = json.loads(path.read_bytes(), parse_float=Decimal)
         except (OSError, ValueError) as error:
-            raise PriceError.of("price map", str(path), f"can not be read ({error})", fix) from error
+            raise PriceError.of("price map", path, f"can not be read ({error})", fix) from error
         if not isinstance(rows, dict):
-            raise PriceError.of("price map", str(path), "is not a JSON object", fix)
+            raise PriceError.of("price map", path, "is not a JSON object", fix)
         return cls({key.lower(): row for key, row in rows.items() if _is_model(key, row)}, overrides)
 
     def list_price(self, model: str, *, provider: str | None = None) -> Price:

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,11 @@ def test_a_problem_names_file_and_line_where_known(line: int | None, place: str)
 
 def test_a_huge_value_is_cut() -> None:
     assert len(str(Problem("x", "y" * 10_000, "is long", "cut it"))) < 200
+
+
+def test_a_path_is_told_whole() -> None:
+    path = Path("/srv", *["a-folder-with-a-name"] * 9, "prices.yaml")
+    assert str(Problem("price map", path, "can not be read", "name one")).startswith(f"price map: '{path}' can not")
 
 
 def test_a_file_error_shows_every_problem() -> None:

@@ -12,6 +12,7 @@ import yaml
 from fivelevers.embedded.stack import Stack
 from fivelevers.stores.ledger import Ledger
 from tests.wire.proxy import Proxy
+from tests.wire.stack_host import family, still_alive
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +40,9 @@ UNPRICED = {
 
 CONTENT_KEY = b64encode(b"thirty-two bytes for these tests").decode()
 
+# LiteLLM waits up to 2.75 s before each retry; what happens is the same after a shorter wait.
+SOON = {"INITIAL_RETRY_DELAY": "0.05", "MAX_RETRY_DELAY": "0.1", "JITTER": "0"}
+
 
 @pytest.fixture(scope="session")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
@@ -48,6 +52,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     config["model_list"] += [*IMPATIENT, UNPRICED]
     # Cool-downs would make one test's faults another test's 429.
     config["router_settings"] = {"disable_cooldowns": True}
+    config["litellm_settings"]["callbacks"] = ["tests.wire.impatient.plugin"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     (folder / "fivelevers.yaml").write_text((ROOT / "litellm_config/fivelevers.yaml").read_text())
     stack = Stack(
@@ -57,13 +62,15 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         policy=folder / "fivelevers.yaml",
         keys=Path(__file__).parent / "keys.yaml",
         simulator_args=("--latency-scale", "0", "--seed", "7"),
-        env={"FIVELEVERS_CONTENT_KEY": CONTENT_KEY},
+        env={"FIVELEVERS_CONTENT_KEY": CONTENT_KEY, "PYTHONPATH": str(ROOT), **SOON},
     )
     with stack:
         Ledger(stack.ledger_url).create()  # tests look into it before the first event is there
         running = Proxy(stack, policy=folder / "fivelevers.yaml")
         yield running
         running.http.close()
+        pids = [pid for each in stack.pids.values() for pid in family(each)]
+    assert not still_alive(pids, 0)
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +83,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     keys = ROOT / "tests/wire/keys.yaml"
     arguments = ("--latency-scale", "0", "--seed", "7")
-    with Stack(folder / "state", config=folder / "config.yaml", keys=keys, simulator_args=arguments) as stack:
+    with Stack(folder / "state", config=folder / "config.yaml", keys=keys, simulator_args=arguments, env=SOON) as stack:
         yield stack
 
 

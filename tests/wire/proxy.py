@@ -151,7 +151,7 @@ def _chat(
     return Reply("".join(c.choices[0].delta.content or "" for c in parsed if c.choices), raw.headers)
 
 
-def wait_for(look: Callable[[], T], good: Callable[[T], bool], limit_s: float = 20.0) -> T:
+def wait_for(look: Callable[[], T], good: Callable[[T], bool], limit_s: float = 60.0) -> T:
     """What ``look`` gives as soon as it is good; what it gave last when time is up, for the test to judge."""
     deadline = time.monotonic() + limit_s
     while not good(found := look()) and time.monotonic() < deadline:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 import uuid
 from base64 import b64encode
 from collections.abc import Iterator
@@ -23,11 +22,11 @@ from fivelevers.stores.content_key import KEY, Keys
 from fivelevers.stores.ledger import Ledger
 from tests.wire.conftest import CONTENT_KEY
 from tests.wire.proxy import ACME, CLAUDE, GPT, Proxy, together, wait_for
+from tests.wire.workers import rewrite_policy
 
 KEEPER = "sk-test-org-7b8c9d0e1f"
 KEPT = Route(name="kept", content="all")
 COMBINATIONS = [(api, alias, s) for api in ("chat", "messages", "responses") for alias in (GPT, CLAUDE) for s in (0, 1)]
-_RELOADED_AFTER_S = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +36,9 @@ def keeping(proxy: Proxy) -> Iterator[Proxy]:
     policy = yaml.safe_load(good)
     policy["routes"].insert(0, {"name": "kept", "match": {"key_alias": "org"}, "content": "all", "retention_days": 3})
     proxy.no_faults()
-    proxy.policy.write_text(yaml.safe_dump(policy))
-    time.sleep(_RELOADED_AFTER_S)
+    rewrite_policy(proxy, yaml.safe_dump(policy))
     yield proxy
-    proxy.policy.write_text(good)
-    time.sleep(_RELOADED_AFTER_S)
+    rewrite_policy(proxy, good)
 
 
 def ask(proxy: Proxy, key: str, api: str, alias: str, stream: bool, marker: str) -> str:

@@ -15,8 +15,10 @@ import pytest
 import yaml
 
 from tests.wire.proxy import GPT, Proxy, together, wait_for
+from tests.wire.workers import replace, rewrite_policy
 
-RELOADED_AFTER_S = 1.0  # what the policy promises: a change is in force within this time
+_IN_FORCE_AFTER_S = 1.0  # what the policy promises of a change
+_TRIES = 5  # a busy machine breaks a promise of a second now and then, a broken plugin each time
 _STEPS_ASIDE = "metering steps aside, traffic passes: ledger"
 _CALLS = 12  # at once: enough to reach both workers
 
@@ -43,15 +45,17 @@ def policy(quiet: Proxy) -> Iterator[Path]:
     """The policy file, put back and in force again afterwards."""
     good = quiet.policy.read_text()
     yield quiet.policy
-    quiet.policy.write_text(good)
-    time.sleep(RELOADED_AFTER_S)
+    rewrite_policy(quiet, good)
     assert set(served(quiet, "restored").values()) == {"support"}
 
 
-def test_a_changed_policy_routes_the_next_request_on_both_workers(quiet: Proxy, policy: Path) -> None:
-    policy.write_text(policy_with("renamed"))
-    time.sleep(RELOADED_AFTER_S)
-    assert set(served(quiet, "renamed").values()) == {"renamed"}
+def test_a_changed_policy_is_in_force_on_both_workers_within_a_second(quiet: Proxy, policy: Path) -> None:
+    def in_time(name: str) -> bool:
+        replace(policy, policy_with(name))
+        time.sleep(_IN_FORCE_AFTER_S)
+        return set(served(quiet, name).values()) == {name}
+
+    assert any(in_time(f"renamed-{n}") for n in range(_TRIES))
 
 
 @pytest.mark.parametrize(
@@ -68,8 +72,7 @@ def test_a_bad_policy_file_leaves_the_last_good_one_in_force(
     if bad is None:
         policy.unlink()
     else:
-        policy.write_text(bad)
-    time.sleep(RELOADED_AFTER_S)
+        replace(policy, bad)
 
     def refused() -> int:
         assert set(served(quiet, "bad policy").values()) == {"support"}
@@ -84,8 +87,7 @@ def test_a_bad_policy_file_leaves_the_last_good_one_in_force(
     assert told in health["policy_problem"]
     assert "support" in health["routes"]
 
-    policy.write_text(policy_with("repaired"))
-    time.sleep(RELOADED_AFTER_S)
+    rewrite_policy(quiet, policy_with("repaired"))
     assert set(served(quiet, "repaired").values()) == {"repaired"}
     assert quiet.http.get("/fivelevers/v1/health").json()["policy_problem"] is None
 
@@ -110,18 +112,20 @@ def test_without_its_ledger_the_proxy_serves_and_the_events_wait(quiet: Proxy) -
 
 
 def test_without_its_spool_the_proxy_serves_and_counts_what_it_can_not_keep(quiet: Proxy) -> None:
-    before = bypassed(quiet, "spool")
     with away(quiet, quiet.stack.spool_dir) as spool:
         spool.write_text("in the way")
-        served(quiet, "no spool")
         # What a worker's open segment takes is kept, wherever that went; it closes within a second.
-        time.sleep(1.0)
-        lost = len(served(quiet, "no spool"))
-        assert wait_for(lambda: bypassed(quiet, "spool"), lambda n: n >= before + lost) >= before + lost
+        assert any(all_counted_as_lost(quiet) for _ in range(_TRIES))
         spool.unlink()
     asked = set(served(quiet, "spool is back"))
     drained(quiet)
     assert sorted(in_ledger(quiet, asked)) == sorted(asked)
+
+
+def all_counted_as_lost(proxy: Proxy) -> bool:
+    before = bypassed(proxy, "spool")
+    expected = before + len(served(proxy, "no spool"))
+    return wait_for(lambda: bypassed(proxy, "spool"), lambda n: n >= expected, limit_s=5) >= expected
 
 
 def drained(proxy: Proxy) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-import httpx
 import orjson
 import pytest
 import yaml
@@ -16,6 +15,7 @@ from fivelevers.metering.report import GroupBy, Totals, build
 from fivelevers.stores.ledger import Ledger
 from fivelevers.stores.report_query import clusters
 from tests.wire.proxy import ACME, CLAUDE, GPT, PATHS, Proxy, together, wait_for
+from tests.wire.workers import rewrite_policy
 
 PERSON = {
     "type": "object",
@@ -50,19 +50,9 @@ def checking(proxy: Proxy) -> Iterator[Proxy]:
     ]
     retry = {"name": "retry", "match": {"header": {"x-test-route": "retry"}}, "repeat_means": "retry"}
     policy["routes"] = [*ours, retry, *policy["routes"]]
-    before = _policies(proxy)
-    proxy.policy.write_text(yaml.safe_dump(policy))
-    (new,) = wait_for(partial(_policies, proxy), lambda found: len(found) == 1 and found != before)
+    rewrite_policy(proxy, yaml.safe_dump(policy))
     yield proxy
-    proxy.policy.write_text(shipped)
-    wait_for(partial(_policies, proxy), lambda found: found == before)
-    assert new not in _policies(proxy)
-
-
-def _policies(proxy: Proxy) -> set[str]:
-    """The policies in force, asked over as many connections as it takes to meet both workers."""
-    health = f"{proxy.stack.litellm_url}/fivelevers/v1/health"
-    return {httpx.get(health).json()["policy"] for _ in range(12)}
+    rewrite_policy(proxy, shipped)
 
 
 def ask(proxy: Proxy, api: str, route: str, prompt: str, *, model: str = GPT, session: str = "", **body: Any) -> str:

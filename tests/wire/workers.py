@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -35,11 +36,16 @@ def health_of_each(proxy: Proxy) -> list[dict[str, Any]]:
     return on_each_worker(proxy, lambda: httpx.get(url, timeout=60).raise_for_status().json())
 
 
+def replace(path: Path, text: str) -> None:
+    """In one step: nobody reads a part of it, or finds it empty."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.rename(path)
+
+
 def rewrite_policy(proxy: Proxy, text: str) -> None:
     """Put another policy in its place, in one step; it is in force in every worker, and the history knows of it."""
-    beside = proxy.policy.with_suffix(".new")
-    beside.write_text(text)
-    beside.rename(proxy.policy)
+    replace(proxy.policy, text)
     new = parse(text).hash
     told = wait_for(
         lambda: health_of_each(proxy),

@@ -72,7 +72,7 @@ def _text(path: Path) -> str | Problem:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        return Problem("", str(path), f"can not be read: {error.strerror or error}", "create it", str(path))
+        return Problem("", path, f"can not be read: {error.strerror or error}", "create it", str(path))
     except UnicodeDecodeError as error:
         return Problem("", error.object[error.start :][:1], str(error.reason), "save it as UTF-8", str(path))
 
@@ -197,7 +197,7 @@ class _Reader:
         """An included file, as far as it may be included."""
         text = _text(path)
         if isinstance(text, Problem):
-            self.problems.append(self.main.problem(parts, str(path), text.rule, "create it, or leave it out"))
+            self.problems.append(self.main.problem(parts, path, text.rule, "create it, or leave it out"))
             return
         document = read_document(text, str(path))
         self.problems.extend(document.problems)

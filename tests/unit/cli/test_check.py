@@ -149,9 +149,10 @@ def test_a_config_that_is_none_ends_in_1(tmp_path: Path, text: str) -> None:
 
 @pytest.fixture
 def lane(tmp_path: Path) -> Iterator[Redis]:
-    """A Redis as it comes: nothing is kept on disk, everything may be evicted."""
+    """A Redis that keeps what it accepted. Told to keep it only later, it would write a first file and not end."""
     port = Port()
     command = [str(binaries.redis_server(os.environ)), "--bind", HOST, "--port", str(port.number), "--save", ""]
+    command += ["--appendonly", "yes"]
     server = Process("redis", command, log=tmp_path / "redis.log", env=os.environ, cwd=tmp_path)
     server.wait_until(lambda: redis_ok(HOST, port.number), 20)
     with Redis(host=HOST, port=port.number, decode_responses=True) as redis:
@@ -165,14 +166,13 @@ def test_a_lane_redis_that_evicts_or_forgets_is_named(monkeypatch: pytest.Monkey
     port = lane.connection_pool.connection_kwargs["port"]
     monkeypatch.setenv("FIVELEVERS_LANE_REDIS_URL", f"redis://127.0.0.1:{port}")
     config = ("--litellm-config", "litellm_config/config.yaml")
+    assert run(*config).exit_code == 0
     lane.config_set("maxmemory-policy", "allkeys-lru")
+    lane.config_set("appendonly", "no")
     result = run(*config)
     assert result.exit_code == 1
     assert "FIVELEVERS_LANE_REDIS_URL maxmemory-policy: 'allkeys-lru' evicts accepted batches" in result.output
     assert "FIVELEVERS_LANE_REDIS_URL appendonly: 'no' forgets accepted batches" in result.output
-    lane.config_set("maxmemory-policy", "noeviction")
-    lane.config_set("appendonly", "yes")
-    assert run(*config).exit_code == 0
     lane.config_set("requirepass", "secret")
     result = run(*config)
     assert (result.exit_code, "can not be asked" in result.stderr) == (2, True)
