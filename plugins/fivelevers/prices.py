@@ -212,6 +212,10 @@ class PriceBook:
         override = next((o for o in self.overrides if o.applies(name, deployment)), None)
         return listed if override is None else override.price(listed)
 
+    def row(self, model: str, *, provider: str | None = None) -> Row:
+        """What the map says of a model beside its rates; empty where it does not list it."""
+        return self._row(self._name(model, provider))[1]
+
     def _name(self, model: str, provider: str | None) -> ModelName:
         prefix, _, rest = model.partition("/")
         if rest and (prefix == provider or (provider is None and prefix in self.providers)):
@@ -220,12 +224,18 @@ class PriceBook:
 
     def _find(self, name: ModelName) -> tuple[Price, ModelName]:
         """The list price, and the name with the provider that the map gives where the caller gave none."""
+        key, row = self._row(name)
+        if not row:
+            return Price(name.model, "not in LiteLLM's map"), name
+        named = name if name.provider else replace(name, provider=row["litellm_provider"])
+        return row_price(name.model, f"LiteLLM map, {key}", row), named
+
+    def _row(self, name: ModelName) -> tuple[str, Row]:
         for key in name.candidates():
             row = self.rows.get(key)
             if row is not None and _same_provider(name.provider, row["litellm_provider"]):
-                named = name if name.provider else replace(name, provider=row["litellm_provider"])
-                return row_price(name.model, f"LiteLLM map, {key}", row), named
-        return Price(name.model, "not in LiteLLM's map"), name
+                return key, row
+        return "", {}
 
 
 def _is_model(key: str, row: object) -> bool:
