@@ -89,4 +89,3 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
         look_back_blocks=entry["look_back_blocks"],
     )
     return Rule(entry["provider"], entry["model"], rules)
-

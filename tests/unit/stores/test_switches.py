@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +11,6 @@ import pytest
 from redis import Redis
 
 from fivelevers import metrics
-from fivelevers.embedded import binaries
-from fivelevers.embedded.health import redis_ok
-from fivelevers.embedded.ports import HOST, Port
 from fivelevers.errors import StoreError
 from fivelevers.policy import Policy, parse
 from fivelevers.stores import switch_history
@@ -24,46 +18,20 @@ from fivelevers.stores.ledger import Ledger
 from fivelevers.stores.switch_hash import KEY, SwitchHash
 from fivelevers.stores.switches import Switches
 from fivelevers.switch import ANY, EVERY_LEVER, Action, Switch
+from tests.redis_server import Server, soon
 
 BY: dict[str, Any] = {"actor": "ann@desk", "reason": "wrong answers"}
+
+
+def places(redis: Server) -> set[str]:
+    with redis.client() as client:
+        return {name.decode() for name in client.hkeys(KEY)}
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fivelevers.stores.switches.LOOK_EVERY_S", 0.05)
     monkeypatch.setattr("fivelevers.stores.switches._AGAIN_AFTER_S", 0.1)
-
-
-class Server:
-    """A Redis that a test may kill."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._port = folder, Port(0)
-        self.url = f"redis://{HOST}:{self._port.number}/0"
-        self.start()
-
-    def start(self) -> None:
-        command = [str(binaries.redis_server(os.environ)), "--bind", HOST, "--port", str(self._port.number)]
-        self._process = subprocess.Popen(
-            [*command, "--save", "", "--dir", str(self._folder)], stdout=subprocess.DEVNULL
-        )
-        assert soon(lambda: redis_ok(HOST, self._port.number))
-
-    def kill(self) -> None:
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-
-    def flush(self) -> None:
-        with Redis.from_url(self.url) as client:
-            client.flushall()
-
-    def places(self) -> set[str]:
-        with Redis.from_url(self.url, decode_responses=True) as client:
-            return set(client.hkeys(KEY))
-
-    def close(self) -> None:
-        self.kill()
-        self._port.release()
 
 
 @pytest.fixture
@@ -98,13 +66,6 @@ def make() -> Iterator[Make]:
     yield one
     for switches in made:
         switches.close()
-
-
-def soon(look: Callable[[], bool], limit_s: float = 20.0) -> bool:
-    deadline = time.monotonic() + limit_s
-    while not (found := look()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found
 
 
 def history(url: str) -> list[tuple[str, str, str]]:
@@ -164,9 +125,9 @@ def test_an_emptied_redis_is_made_whole(redis: Server, url: str, make: Make) -> 
     redis.flush()
     fresh = make(redis.url, url)  # it was not there when this was said
     assert fresh.current().off("support") == EVERY_LEVER
-    assert soon(lambda: redis.places() == {"support/*"})
+    assert soon(lambda: places(redis) == {"support/*"})
     redis.flush()
-    assert soon(lambda: redis.places() == {"support/*"})
+    assert soon(lambda: places(redis) == {"support/*"})
 
 
 def test_a_killed_redis_changes_nothing_and_the_ledger_serves(redis: Server, url: str, make: Make) -> None:
@@ -181,7 +142,7 @@ def test_a_killed_redis_changes_nothing_and_the_ledger_serves(redis: Server, url
     first.resume("support", ANY, **BY)
     assert soon(lambda: not second.current().off("support"))
     redis.start()
-    assert soon(lambda: redis.places() == {"support/batch", "tickets/*"})
+    assert soon(lambda: places(redis) == {"support/batch", "tickets/*"})
     assert soon(lambda: first.states["redis"] == second.states["redis"] == "up")
     assert [switch.place for switch in second.current().standing] == [("tickets", ANY)]
 
@@ -231,7 +192,7 @@ def test_beside_redis_a_shared_database_is_asked_less_often_and_still_heard(
     fleet, apart = make(redis.url, postgres_url), make("", postgres_url, follow=False)
     apart.off("support", ANY, **BY)  # by somebody who does not know of Redis
     assert soon(lambda: fleet.current().off("support") == EVERY_LEVER)
-    assert soon(lambda: redis.places() == {"support/*"})
+    assert soon(lambda: places(redis) == {"support/*"})
 
 
 def test_a_clock_that_is_behind_still_has_the_last_word(url: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
