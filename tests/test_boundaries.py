@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("levers",),
     ("metering",),
     ("metrics", "stores", "providers", "audit"),
-    ("meter", "engine", "content"),
+    ("meter", "engine", "content", "prefix_caching"),
     ("lane",),
     ("proxies",),
     ("embedded",),

@@ -13,11 +13,12 @@ from hashlib import sha256
 from typing import Any
 
 from fivelevers.metering.arms import Arm, assign, unit_interval
-from fivelevers.metering.cost import Unknown, cost_parts, list_cost
+from fivelevers.metering.attribution import Attribution, Basis, Step, attribute
+from fivelevers.metering.cost import Unknown, cost, cost_parts, list_cost
 from fivelevers.metering.event import Attempt, UsageSource
 from fivelevers.order import LEVERS
 from fivelevers.policy import Caller, Policy, Route, end_user_digest
-from fivelevers.prices import PriceBook, Usage
+from fivelevers.prices import Price, PriceBook, Usage
 from fivelevers.request import Api, Request
 from fivelevers.switch import NOTHING_OFF, SKIP_HEADER, skips
 
@@ -47,6 +48,22 @@ class Plan:
     repeat_window_s: float | None
     skipped: tuple[str, ...]
     unknown_skips: int
+
+    def mode(self, lever: str) -> Mode:
+        """What a lever may do on this request: ON for a treated one, SHADOW on a route in shadow, else OFF."""
+        if lever in self.arm.treated:
+            return Mode.ON
+        watched = self.route.levers.of(lever).mode is Mode.SHADOW
+        return Mode.SHADOW if watched and not self.arm.holdout and lever not in self.skipped else Mode.OFF
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutUs:
+    """The usage of an attempt as it had been without ``lever``. ``basis``: how that is known."""
+
+    lever: str
+    usage: Usage
+    basis: Basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +157,19 @@ def _repeat_window(request: Request, hints: Mapping[str, Any], route: Route) -> 
     return route.repeat_window_s if said_again else None
 
 
-def settle(plan: Plan, answer: Answer, prices: PriceBook, *, event_id: str) -> Attempt:
-    """The attempt as the ledger keeps it: usage by kind, what it cost, its list cost, what it had cost without us."""
+def settle(
+    plan: Plan, answer: Answer, prices: PriceBook, *, event_id: str, without: WithoutUs | None = None
+) -> Attempt:
+    """The attempt as the ledger keeps it: usage by kind, what it cost, its list cost, what it had cost without us.
+
+    ``without`` None: no lever changed this attempt, so nothing else would have been paid.
+    """
     usage, source = _usage(plan, answer)
     price = prices.price(answer.model, provider=answer.provider, deployment=answer.deployment)
     parts = cost_parts(usage, price)
     paid = None if isinstance(parts, Unknown) else sum(parts.values(), Decimal(0))
     listed = list_cost(usage, prices.list_price(answer.model, provider=answer.provider))
+    shares = _attributed(paid, price, without)
     return Attempt(
         event_id=event_id,
         request_id=plan.request_id,
@@ -176,9 +199,9 @@ def settle(plan: Plan, answer: Answer, prices: PriceBook, *, event_id: str) -> A
         cost_usd=paid,
         cost_parts=None if isinstance(parts, Unknown) else parts,
         list_cost_usd=None if isinstance(listed, Unknown) else listed,
-        cost_without_us_usd=paid,  # no lever changes a request yet, so nothing else would have been paid
+        cost_without_us_usd=paid if shares is None else shares.cost_without_us,
         failure_cost_usd=Decimal(str(plan.route.failure_cost_usd)),
-        savings=(),
+        savings=() if shares is None else shares.savings,
         u=plan.u,
         holdout=plan.arm.holdout,
         treated=tuple(lever.name for lever in LEVERS if lever.name in plan.arm.treated),
@@ -189,6 +212,15 @@ def settle(plan: Plan, answer: Answer, prices: PriceBook, *, event_id: str) -> A
         end_user=end_user_digest(plan.caller.end_user) if plan.caller.end_user else None,
         skipped=plan.skipped,
     )
+
+
+def _attributed(paid: Decimal | None, price: Price, without: WithoutUs | None) -> Attribution | None:
+    if paid is None or without is None:
+        return None
+    before = cost(without.usage, price)
+    if isinstance(before, Unknown):
+        return None
+    return attribute(before, [Step(without.lever, without.basis, paid)])
 
 
 def _usage(plan: Plan, answer: Answer) -> tuple[Usage, UsageSource]:

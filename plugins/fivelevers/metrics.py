@@ -48,6 +48,18 @@ decision_seconds = Histogram(
     "fivelevers_decision_seconds", "Time that a request waited for its plan.", ["route"],
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1), registry=registry,
 )  # fmt: skip
+prompt_cache_tokens = Counter(
+    "fivelevers_prompt_cache_tokens", "Prompt tokens of attempts that lever 1 considered: read, written, wasted.",
+    ["route", "model", "result"], registry=registry,
+)  # fmt: skip
+prompt_cache_usd = Counter(
+    "fivelevers_prompt_cache_usd", "What these tokens cost; wasted: written and never read.",
+    ["route", "model", "result"], registry=registry,
+)  # fmt: skip
+prompt_cache_evictions = Counter(
+    "fivelevers_prompt_cache_evictions", "Entries that were believed live and gone.", ["route", "model"],
+    registry=registry,
+)  # fmt: skip
 spool_bytes = Gauge(
     "fivelevers_spool_bytes", "Accepted events that the ledger does not have yet.", registry=registry,
     multiprocess_mode="livemax",

@@ -80,6 +80,12 @@ class Request:
         return h.digest()[:DIGEST_BYTES]
 
     @property
+    def shared(self) -> bytes | None:
+        """Digest of the tools and the system prompt, which conversations share; None where there is neither."""
+        parts = [segment.digest for segment in self.segments if segment.kind is not SegmentKind.MESSAGE]
+        return sha256(b"".join(parts)).digest()[:DIGEST_BYTES] if parts else None
+
+    @property
     def opening(self) -> bytes:
         """Digest of the system prompt and the first user block: what names a conversation that names itself nowhere."""
         h = sha256()

@@ -29,6 +29,7 @@ from fivelevers.proxies.litellm import reading, spans
 from fivelevers.proxies.litellm.identity import new_request_id
 from fivelevers.proxies.litellm.judging import Judging, judging
 from fivelevers.proxies.litellm.keeping import Noted, note
+from fivelevers.proxies.litellm.marking import Marking, marking
 from fivelevers.proxies.litellm.reading import Deployment, mapping
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api, Request
@@ -55,6 +56,7 @@ class Flight:
         self.span: Any = None
         self.noted: Noted | None = None
         self.judging: Judging | None = None
+        self.marking: Marking | None = None
         self.answered_by: str | None = None
         self.failed = False
         self._open: dict[str, Deployment] = {}
@@ -97,7 +99,8 @@ class Flight:
             self.lost(deployment)
 
     def record(self, answer: Answer) -> None:
-        attempt = settle(self.plan, answer, self.state.prices, event_id=uuid.uuid4().hex)
+        without = self.marking.without_us(answer.usage) if self.marking and answer.success else None
+        attempt = settle(self.plan, answer, self.state.prices, event_id=uuid.uuid4().hex, without=without)
         self.state.meter.record(attempt)
         spans.emit(attempt, self.span)
 
@@ -161,6 +164,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.span = getattr(user_api_key_dict, "parent_otel_span", None)
         flight.judging = judging(plan, hints, self.state)
         flight.noted = note(plan, data, self.state)
+        flight.marking = marking(plan, data, self.state)
         flight.watch(asyncio.current_task())
         _flight.set(flight)
         metrics.time_decision(plan.route.name, time.perf_counter() - started)
@@ -168,8 +172,12 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
     @_fails_open
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> None:
         flight = _flight.get()
-        if flight is not None:
-            flight.start(str(kwargs.get("litellm_call_id")), reading.deployment_of(kwargs, call_type, time.time()))
+        if flight is None:
+            return
+        deployment = reading.deployment_of(kwargs, call_type, time.time())
+        flight.start(str(kwargs.get("litellm_call_id")), deployment)
+        if flight.marking is not None:
+            await flight.marking.mark(kwargs, call_type, deployment)
 
     @_fails_open
     async def async_post_call_failure_deployment_hook(
@@ -180,6 +188,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         deployment = flight.end(str(request_data.get("litellm_call_id"))) if flight else None
         if flight is not None and deployment is not None:
             flight.record(failed_answer(deployment, type(exception).__name__, time.time()))
+            if flight.marking is not None:
+                flight.marking.failed(type(exception).__name__, str(exception), now=time.time())
 
     @_fails_open
     async def async_log_success_event(
@@ -189,6 +199,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         deployment = flight.end(str(kwargs.get("litellm_call_id")))
         answer = reading.answer_of(kwargs, response_obj, deployment, start_time.timestamp(), end_time.timestamp())
         flight.record(answer)
+        if flight.marking is not None:
+            flight.marking.answered(answer.usage, reported=answer.reported, now=answer.at)
         if flight.noted is not None:
             flight.noted.answered(kwargs, response_obj, answer.at)
         if flight.judging is not None:
@@ -234,6 +246,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         headers = {"x-fivelevers-route": flight.plan.route.name, "x-fivelevers-request": flight.plan.request_id}
         if flight.answered_by and response is not None:
             headers["x-fivelevers-model"] = flight.answered_by
+        if flight.marking is not None and flight.marking.said:
+            headers["x-fivelevers-prompt-cache"] = flight.marking.said
         if flight.plan.skipped:
             every = len(flight.plan.skipped) == len(LEVERS)
             headers[SKIP_HEADER] = "all" if every else ",".join(flight.plan.skipped)

@@ -13,10 +13,14 @@ from fivelevers import metrics
 from fivelevers.errors import PriceError
 from fivelevers.meter import Meter
 from fivelevers.metering.validators import CheckBook
+from fivelevers.prefix_caching import Tokenizers
 from fivelevers.price_overrides import load_overrides
 from fivelevers.prices import PriceBook, find_litellm_map
+from fivelevers.providers.cache_rules import TermBook
+from fivelevers.proxies.litellm.quarantine import Quarantine
 from fivelevers.stores.content_key import Sealer
 from fivelevers.stores.policy_file import PolicyFile
+from fivelevers.stores.prefixes import Prefixes
 from fivelevers.stores.switches import Switches
 from fivelevers.switch import EVERY_LEVER
 
@@ -37,6 +41,10 @@ class State:
     switches: Switches = field(default_factory=lambda: Switches("", ""))
     off: bool = False  # FIVELEVERS_OFF: whatever policy and switches say, no lever acts in this process
     sealer: Sealer = field(default_factory=Sealer)
+    terms: TermBook = field(default_factory=lambda: TermBook(PriceBook({})))
+    prefixes: Prefixes = field(default_factory=lambda: Prefixes(""))
+    tokenizers: Tokenizers = field(default_factory=Tokenizers)
+    quarantine: Quarantine = field(default_factory=Quarantine)
     checks: CheckBook = field(default_factory=lambda: CheckBook(resolve_name))
     unsettled: set[Unsettled] = field(default_factory=set)  # bounded by the requests of a few seconds
 
@@ -48,8 +56,9 @@ class State:
             _log.warning("FIVELEVERS_POLICY is not set: every request is on the default route, with every lever off")
         file = PolicyFile(Path(policy) if policy else None, lambda _: metrics.bypass.labels("all", "policy").inc())
         meter = Meter.from_environment()
-        switches = Switches(os.environ.get("FIVELEVERS_REDIS_URL", ""), meter.ledger_url, file.current)
-        return cls(file, _prices(), meter, switches, off=_off())
+        redis_url, prices = os.environ.get("FIVELEVERS_REDIS_URL", ""), _prices()
+        switches = Switches(redis_url, meter.ledger_url, file.current)
+        return cls(file, prices, meter, switches, off=_off(), terms=TermBook(prices), prefixes=Prefixes(redis_url))
 
     def levers_off(self, route: str) -> frozenset[str]:
         """The levers that are out of force on a route, whoever asks."""
