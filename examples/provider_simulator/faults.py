@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from examples.provider_simulator.errors import ApiError
 
-FaultKind = Literal["429", "500", "529", "timeout", "cut_stream", "no_stream_usage"]
+FaultKind = Literal["400", "429", "500", "529", "timeout", "cut_stream", "no_stream_usage"]
 _KINDS = get_args(FaultKind)
 _FIELDS = {"match", "fault", "times", "rate", "hang_s", "after_chunks", "retry_after_s"}
 _MATCH = {"model", "api", "key", "stream", "contains"}
@@ -88,7 +88,9 @@ class Faults:
 
 
 def raise_error(rule: Rule, provider: str) -> None:
-    """Raise the error of a 429, 500 or 529 rule; OpenAI, which has no 529, says the same with a 503."""
+    """Raise the error of a 400, 429, 500 or 529 rule; OpenAI, which has no 529, says the same with a 503."""
+    if rule.fault == "400":
+        raise ApiError(400, "Your request was refused by a fault rule", code="invalid_value")
     if rule.fault == "429":
         raise ApiError(
             429, "Rate limit reached for requests", code="rate_limit_exceeded", retry_after_s=rule.retry_after_s

@@ -11,6 +11,7 @@ import yaml
 
 from fivelevers.embedded.stack import Stack
 from fivelevers.stores.ledger import Ledger
+from tests.wire import caching
 from tests.wire.proxy import Proxy
 from tests.wire.stack_host import family, still_alive
 
@@ -49,12 +50,14 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """The shipped stack with two proxy workers, a policy file that tests may edit, and keys of every role."""
     folder = tmp_path_factory.mktemp("proxy")
     config = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text())
-    config["model_list"] += [*IMPATIENT, UNPRICED]
+    config["model_list"] += [*IMPATIENT, UNPRICED, *caching.MODELS]
     # Cool-downs would make one test's faults another test's 429.
     config["router_settings"] = {"disable_cooldowns": True}
     config["litellm_settings"]["callbacks"] = ["tests.wire.impatient.plugin"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    (folder / "fivelevers.yaml").write_text((ROOT / "litellm_config/fivelevers.yaml").read_text())
+    policy = yaml.safe_load((ROOT / "litellm_config/fivelevers.yaml").read_text())
+    policy["routes"] += caching.ROUTES
+    (folder / "fivelevers.yaml").write_text(yaml.safe_dump(policy, sort_keys=False))
     stack = Stack(
         folder / "state",
         workers=2,

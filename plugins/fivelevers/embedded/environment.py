@@ -27,12 +27,13 @@ def inherited(overrides: Mapping[str, str], *, simulated: bool) -> dict[str, str
 
 
 def upstream(simulator_url: str) -> dict[str, str]:
-    """Both providers are the simulator; it takes any key, and each key is a workspace of its own there."""
+    """Both providers are the simulator; it takes any key, each a workspace of its own, and OpenAI's cache fields."""
     return {
         "OPENAI_API_BASE": f"{simulator_url}/v1",
         "OPENAI_API_KEY": "sk-simulated-openai",
         "ANTHROPIC_API_BASE": simulator_url,
         "ANTHROPIC_API_KEY": "sk-ant-simulated",
+        "FIVELEVERS_OPENAI_HOSTS": simulator_url.partition("://")[2],
     }
 
 
