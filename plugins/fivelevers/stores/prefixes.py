@@ -107,18 +107,23 @@ class Prefixes:
         self._rests_until = time.monotonic() + REST_S
 
     async def _write(self) -> None:
-        await asyncio.sleep(FLUSH_EVERY_S)
-        nodes, self._nodes = self._nodes, {}
-        try:
-            redis = self._open()
-            await self._write_nodes(redis, nodes)
-            if time.monotonic() >= self._share_at:
-                self._share_at = time.monotonic() + SHARE_EVERY_S
-                for route in tuple(self._hazards):
-                    await self._share(redis, route)
-        except (RedisError, OSError, StoreError) as error:
-            self._rest()
-            metrics.count_bypass("prompt_cache", "redis", StoreError(f"redis: prefixes can not be written: {error}"))
+        """Until nothing waits: what comes while Redis is written to finds this task still running."""
+        waits = True
+        while waits:
+            await asyncio.sleep(FLUSH_EVERY_S)
+            nodes, self._nodes = self._nodes, {}
+            try:
+                redis = self._open()
+                await self._write_nodes(redis, nodes)
+                if time.monotonic() >= self._share_at:
+                    self._share_at = time.monotonic() + SHARE_EVERY_S
+                    for route in tuple(self._hazards):
+                        await self._share(redis, route)
+            except (RedisError, OSError, StoreError) as error:
+                self._rest()
+                metrics.count_bypass("prompt_cache", "redis", StoreError(f"redis: is not written to: {error}"))
+                return  # the next request tries again
+            waits = bool(self._nodes or self._counts)
 
     async def _write_nodes(self, redis: Redis, nodes: Mapping[tuple[bytes, bytes], bytes]) -> None:
         by_scope: defaultdict[bytes, list[bytes]] = defaultdict(list)
