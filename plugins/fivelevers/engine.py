@@ -16,7 +16,7 @@ from fivelevers.metering.arms import Arm, assign, unit_interval
 from fivelevers.metering.attribution import Attribution, Basis, Step, attribute
 from fivelevers.metering.cost import Unknown, cost, cost_parts, list_cost
 from fivelevers.metering.event import Attempt, UsageSource
-from fivelevers.order import LEVERS
+from fivelevers.order import LEVERS, Mode
 from fivelevers.policy import Caller, Policy, Route, end_user_digest
 from fivelevers.prices import Price, PriceBook, Usage
 from fivelevers.request import Api, Request
