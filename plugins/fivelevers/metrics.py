@@ -56,8 +56,8 @@ prompt_cache_usd = Counter(
     "fivelevers_prompt_cache_usd", "What these tokens cost; wasted: written and never read.",
     ["route", "model", "result"], registry=registry,
 )  # fmt: skip
-prompt_cache_evictions = Counter(
-    "fivelevers_prompt_cache_evictions", "Entries that were believed live and gone.", ["route", "model"],
+prompt_cache_evicted_tokens = Counter(
+    "fivelevers_prompt_cache_evicted_tokens", "Tokens that were believed cached and were gone.", ["route", "model"],
     registry=registry,
 )  # fmt: skip
 spool_bytes = Gauge(

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol
 
-from fivelevers.levers.prompt_cache.breakpoints import Correction, Decision, Mark, Use, decide, observe
+from fivelevers.levers.prompt_cache.breakpoints import Correction, Decision, Mark, decide, observe
 from fivelevers.levers.prompt_cache.node import Node
 from fivelevers.levers.prompt_cache.prefix import Position, prefix_of
 from fivelevers.levers.prompt_cache.reuse import Hazards
+from fivelevers.levers.prompt_cache.spend import Use
 from fivelevers.levers.prompt_cache.terms import CachePrices, CacheRules, Style
 from fivelevers.prices import Usage
 from fivelevers.request import Request
@@ -135,5 +136,5 @@ def learn(considered: Considered, usage: Usage | None, memory: PrefixMemory, *, 
         }
         reported = Use(usage.cache_read, written, usage.input)
     correction = observe(considered.positions, considered.decision, reported, now=now)
-    memory.note(considered.scope, correction.nodes, considered.route, {})
+    memory.note(considered.scope, correction.nodes, considered.route, correction.counts)
     return correction

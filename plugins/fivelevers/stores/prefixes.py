@@ -27,7 +27,7 @@ LIMIT_S = 0.05
 REST_S = 1.0
 LIVES_S = 7200  # after its last visit; longer than any provider keeps an entry that nobody reads
 FLUSH_EVERY_S = 0.05
-SHARE_EVERY_S = 1.0  # reuse statistics: written and read back
+SHARE_EVERY_S = 10.0  # reuse statistics, written and read back: what is made of them is renewed once a minute
 QUEUED_AT_MOST = 20_000  # nodes that wait to be written
 COUNTS_LIVE_S = 7 * 86_400
 

@@ -11,12 +11,14 @@ import pytest
 from fivelevers import metrics
 from fivelevers.errors import StoreError
 from fivelevers.levers.prompt_cache.node import Entry, Node, Role
+from fivelevers.levers.prompt_cache.reuse import entered
 from fivelevers.stores import prefixes
 from fivelevers.stores.prefixes import Prefixes
 from tests.redis_server import Server
 
 SCOPE = b"scope-01"
 NOW = 1_800_000_000.0
+(COUNTED, *_) = entered(7, time.time())
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def name(index: int) -> bytes:
 
 
 def node(visits: int) -> Node:
-    return Node(NOW, Role.TIP, visits, 3, Entry(300, NOW + 300), None)
+    return Node(NOW, Role.TIP, 1, visits, 3, Entry(300, NOW + 300), None)
 
 
 async def known(store: Prefixes, names: list[bytes], count: int) -> dict[bytes, Node]:
@@ -80,13 +82,13 @@ async def test_the_later_state_stands(pair: tuple[Prefixes, Prefixes]) -> None:
 async def test_statistics_add_up_over_replicas(pair: tuple[Prefixes, Prefixes]) -> None:
     one, other = pair
     for store, count in ((one, 2.0), (other, 0.5), (one, 1.0)):
-        store.note(SCOPE, {name(1): node(1)}, "chat", {"a": count})
-        store.note(SCOPE, {name(1): node(1)}, "other", {"a": 100.0})
+        store.note(SCOPE, {name(1): node(1)}, "chat", {COUNTED: count})
+        store.note(SCOPE, {name(1): node(1)}, "other", {COUNTED: 100.0})
     for _ in range(1000):
         for store in pair:
             store.note(SCOPE, {}, "chat", {})
         await asyncio.sleep(0.02)
-        if all(store.hazards("chat").counts.get("a") == 3.5 for store in pair):
+        if all(store.hazards("chat").counts.get(COUNTED) == 3.5 for store in pair):
             return
     raise AssertionError([dict(store.hazards("chat").counts) for store in pair])
 
@@ -144,7 +146,7 @@ async def test_a_killed_redis_is_counted_and_used_again_when_it_is_back(
     await one.look(SCOPE, [name(1)])
     redis.kill()
     before = metrics.bypass.labels("prompt_cache", "redis")._value.get()
-    one.note(SCOPE, {name(1): node(1)}, "chat", {"a": 1.0})
+    one.note(SCOPE, {name(1): node(1)}, "chat", {COUNTED: 1.0})
     with pytest.raises(StoreError):
         await one.look(SCOPE, [name(1)])
     limit = time.monotonic() + 10
@@ -155,7 +157,7 @@ async def test_a_killed_redis_is_counted_and_used_again_when_it_is_back(
     await asyncio.sleep(0.2)
     one.note(SCOPE, {name(1): node(5)}, "chat", {})
     assert (await known(one, [name(1)], 1))[name(1)].visits == 5
-    assert one.hazards("chat").counts["a"] == 1.0  # counted while Redis was away
+    assert one.hazards("chat").counts[COUNTED] == 1.0  # counted while Redis was away
 
 
 async def test_without_a_redis_every_look_says_so() -> None:

@@ -193,7 +193,7 @@ class Marking:
         self.state.tokenizers.learn(considered.model, considered.chars, usage.prompt)
         correction = learn(considered, None if considered.shadow else usage, self.state.prefixes, now=now)
         if correction.evicted:
-            metrics.prompt_cache_evictions.labels(considered.route, considered.model).inc()
+            metrics.prompt_cache_evicted_tokens.labels(considered.route, considered.model).inc(correction.evicted)
 
     def failed(self, error: str, words: str, *, now: float) -> None:
         """An attempt failed: nothing was cached. A 400 on marks of ours is tried again without them."""
