@@ -28,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             shutil.copy(ROOT / name, source)
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(out)]
-    subprocess.run(build, cwd=source, check=True, capture_output=True, timeout=60)
+    subprocess.run(build, cwd=source, check=True, capture_output=True, timeout=240)
     (built,) = out.glob("*.whl")
     return built
 
@@ -47,7 +47,7 @@ def test_the_wheel_works_in_a_proxy_far_from_the_checkout(wheel: Path, tmp_path:
     code = "from fivelevers.proxies.litellm import callback as c; print(c.__file__, type(c.plugin).__name__)"
     env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path / "site"), "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
     file, kind = done.stdout.split()

@@ -154,7 +154,7 @@ def lane(tmp_path: Path) -> Iterator[Redis]:
     command = [str(binaries.redis_server(os.environ)), "--bind", HOST, "--port", str(port.number), "--save", ""]
     command += ["--appendonly", "yes"]
     server = Process("redis", command, log=tmp_path / "redis.log", env=os.environ, cwd=tmp_path)
-    server.wait_until(lambda: redis_ok(HOST, port.number), 20)
+    server.wait_until(lambda: redis_ok(HOST, port.number), 60)
     with Redis(host=HOST, port=port.number, decode_responses=True) as redis:
         yield redis
     server.stop()

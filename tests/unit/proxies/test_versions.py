@@ -67,7 +67,7 @@ def stub(folder: Path, version: str | None, *, logger: bool) -> dict[str, str]:
 
 def run(env: dict[str, str], code: str = PROXY) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=240, check=False
     )
 
 

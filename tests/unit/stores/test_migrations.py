@@ -60,7 +60,7 @@ def test_nothing_of_alembic_loads_where_the_tables_are_there(ledger_url: str, le
         f"import sys; from fivelevers.stores.ledger import Ledger; made = Ledger({ledger_url!r}); made.create(); "
         "made.close(); sys.exit('alembic' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_a_newer_database_is_refused_and_left_alone(ledger: Ledger) -> None:
@@ -105,5 +105,5 @@ def test_many_may_make_the_tables_at_once(ledger_url: str, ledger: Ledger, tmp_p
     while len(list(tmp_path.glob("ready-*"))) < len(makers) and all(maker.poll() is None for maker in makers):
         time.sleep(0.01)
     (tmp_path / "go").touch()
-    assert [maker.wait(timeout=30) for maker in makers] == [0] * len(makers)
+    assert [maker.wait(timeout=120) for maker in makers] == [0] * len(makers)
     assert ledger.insert([to_record(attempt())]) == []
