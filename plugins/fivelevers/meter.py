@@ -38,7 +38,7 @@ class Meter:
         self._ledger: Ledger | None = None
         self._jobs: deque[tuple[Callable[[], None], str]] = deque()
         self._expire_at = 0.0
-        self._stop, self._handed_over = threading.Event(), threading.Event()
+        self._stop, self._handed_over, self._busy = threading.Event(), threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
         self._owner = 0
 
@@ -57,6 +57,7 @@ class Meter:
         try:
             self._ensure_thread()
             self.spool.append(to_record(event))
+            self._busy.set()
         except Exception as error:
             metrics.count_bypass("metering", "spool", error)
 
@@ -67,6 +68,7 @@ class Meter:
             return
         self._jobs.append((job, reason))
         self._ensure_thread()
+        self._busy.set()
 
     def _work(self) -> None:
         while self._jobs:
@@ -81,7 +83,7 @@ class Meter:
             if self._owner:
                 self._ledger = None  # its connections are the parent's
             self._owner = os.getpid()
-            self._stop, self._handed_over = threading.Event(), threading.Event()
+            self._stop, self._handed_over, self._busy = threading.Event(), threading.Event(), threading.Event()
             self._threads = [
                 threading.Thread(target=self._keep, name="fivelevers-meter", daemon=True),
                 threading.Thread(target=self._deliver, name="fivelevers-drain", daemon=True),
@@ -99,6 +101,9 @@ class Meter:
                     self._handed_over.set()
             except Exception as error:  # whatever it is, this thread must live
                 metrics.count_bypass("metering", "spool", error)
+            if self.spool.idle and not self._jobs:
+                self._busy.wait()  # ten wakes a second would be most of what an idle process costs
+                self._busy.clear()
         self._work()
 
     def _deliver(self) -> None:
@@ -152,6 +157,7 @@ class Meter:
             return
         self._stop.set()
         self._handed_over.set()
+        self._busy.set()
         for thread in self._threads:
             thread.join(timeout=5)
         self.spool.close()

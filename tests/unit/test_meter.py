@@ -38,6 +38,21 @@ def test_what_is_recorded_is_in_the_ledger_soon(tmp_path: Path) -> None:
     meter.close()
 
 
+def test_after_a_pause_it_takes_events_and_jobs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fivelevers.stores.spool.QUIET_S", 0.0)
+    meter, done = Meter(tmp_path, f"sqlite:///{tmp_path}/ledger.db"), threading.Event()
+    for count in (1, 2):
+        meter.record(attempt())
+        deadline = time.monotonic() + 20
+        while (requests(meter.ledger_url) < count or not meter.spool.idle) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert requests(meter.ledger_url) == count
+        time.sleep(0.3)  # its thread waits now
+    meter.later(done.set, "a job")
+    assert done.wait(20)
+    meter.close()
+
+
 def test_closing_hands_over_what_is_left(tmp_path: Path) -> None:
     meter = Meter(tmp_path, f"sqlite:///{tmp_path}/ledger.db")
     meter.record(attempt())

@@ -82,6 +82,11 @@ class Spool:
         old = now - self._opened_at >= ROTATE_AFTER_S or self._size >= ROTATE_AFTER_BYTES
         return old or now - self._appended_at >= QUIET_S
 
+    @property
+    def idle(self) -> bool:
+        """Whether this process has no segment that must still be synced or closed."""
+        return self._fd is None or self._owner != os.getpid()
+
     def close(self) -> None:
         with self._lock:
             if self._owner == os.getpid():

@@ -52,7 +52,7 @@ def _add(ledger: Ledger, rows: list[dict[str, Any]]) -> None:
         try:
             _renew(Path(_stamp_file(ledger)))
         except OSError as error:
-            _log.warning("other processes see this switch some seconds late: %s", error)
+            _log.warning("other processes see this switch up to 30 s late: %s", error)
 
 
 def _stamp_file(ledger: Ledger) -> str:

@@ -28,7 +28,8 @@ from fivelevers.stores.switch_hash import SwitchHash
 from fivelevers.switch import NOTHING_OFF, Action, Board, Place, PolicyChange, Switch
 
 LOOK_EVERY_S = 0.5
-_LEDGER_EVERY_S = 5.0  # where something cheaper tells of news: Redis, or the stamp beside a SQLite file
+_LEDGER_EVERY_S = 5.0  # a shared one beside Redis
+_FILE_EVERY_S = 30.0  # SQLite, whose stamp tells of news for less
 _AGAIN_AFTER_S = 2.0  # a store that did not answer
 _OVERLAP_S = 86_400.0  # an action may reach the ledger late, or bear the time of a clock that is behind
 
@@ -60,6 +61,7 @@ class Switches:
         }
         self.policy_change: PolicyChange | None = None
         self._redis_url, self._ledger_url, self._policy = redis_url, ledger_url, policy
+        self._in_file = ledger_url.startswith("sqlite")
         self._policy_seen: Policy | None = None
         self._board = NOTHING_OFF
         self._unrecorded: deque[Switch] = deque(maxlen=1000)  # what the ledger may not have
@@ -195,12 +197,12 @@ class Switches:
     def _look_into_ledger(self) -> LedgerError | None:
         if time.monotonic() < self._ledger_due and self._no_news():
             return None
-        self._ledger_due = time.monotonic() + _LEDGER_EVERY_S
+        self._ledger_due = time.monotonic() + (_FILE_EVERY_S if self._in_file else _LEDGER_EVERY_S)
         return self._with_ledger(self._swap_ledger)
 
     def _no_news(self) -> bool:
         """Whether a query can wait: it costs a shared database its time, and a process the opening of its file."""
-        if not self._ledger_url.startswith("sqlite"):
+        if not self._in_file:
             return self.states["redis"] == "up"
         ours = bool(self._unrecorded) or (self._policy is not None and self._policy() is not self._policy_seen)
         return not ours and self._ledger is not None and switch_history.stamp(self._ledger) == self._stamp
