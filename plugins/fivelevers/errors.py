@@ -4,6 +4,7 @@
     ├── PolicyError    a policy file says something that it may not say (one or more problems)
     ├── PriceError     a price map or a price override file can not be read or used (one or more problems)
     ├── ExportError    a provider's cost export can not be read (one or more problems)
+    ├── AuditError     a log for the audit can not be opened
     ├── LedgerError    the spool or the ledger can not be written or read
     ├── ValidatorError a validator of a route can not judge an answer
     ├── ContentError   kept content can not be encrypted, decrypted or found
@@ -83,6 +84,10 @@ class PriceError(_FileError):
 
 class ExportError(_FileError):
     """A provider's cost export can not be read or used."""
+
+
+class AuditError(_FileError):
+    """A log can not be opened, or is of no use to what was asked."""
 
 
 class LedgerError(FiveLeversError):

@@ -44,6 +44,10 @@ bypass = Counter(
     "fivelevers_bypass", "Requests that went on without a lever, since it could not act.", ["lever", "reason"],
     registry=registry,
 )  # fmt: skip
+prefix_lost_tokens = Counter(
+    "fivelevers_prefix_lost_tokens", "Prompt tokens behind the first difference of like prompts.", ["route", "model"],
+    registry=registry,
+)  # fmt: skip
 decision_seconds = Histogram(
     "fivelevers_decision_seconds", "Time that a request waited for its plan.", ["route"],
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1), registry=registry,

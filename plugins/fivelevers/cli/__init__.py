@@ -5,9 +5,11 @@ Exit codes: 0 fine, 1 the answer is no, 2 could not run.
 
 import typer
 
+from fivelevers.cli.audit import audit
 from fivelevers.cli.check import check
 from fivelevers.cli.demo import demo
 from fivelevers.cli.down import down
+from fivelevers.cli.explain import app as explain
 from fivelevers.cli.forget import forget
 from fivelevers.cli.off import off
 from fivelevers.cli.reconcile import reconcile
@@ -25,6 +27,8 @@ def _about() -> None:
 
 
 app.command()(demo)
+app.command()(audit)
+app.add_typer(explain, name="explain")
 app.command()(up)
 app.command()(down)
 app.command()(check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from rich import box
@@ -22,15 +23,21 @@ def usd(amount: Decimal) -> str:
 
 def money(amount: Decimal) -> str:
     """Dollars as people read them: four decimals below ten dollars."""
-    return f"${amount:,.4f}" if abs(amount) < 10 else f"${amount:,.2f}"
+    size = f"{abs(amount):,.4f}" if abs(amount) < 10 else f"{abs(amount):,.2f}"
+    return f"-${size}" if amount < 0 else f"${size}"
+
+
+def short(model: str) -> str:
+    """A model without the date of its version, where columns are few."""
+    return re.sub(r"-20\d{6}$|-20\d\d-\d\d-\d\d$", "", model)
 
 
 def report_table(lines: list[Line], by: GroupBy) -> RenderableType:
     """Two tables that fit 80 columns: what the traffic cost, and what a token and a good answer cost."""
     if not lines:
         return Text("The ledger holds nothing for this period. Send some traffic through the proxy first.")
-    spent = _table("What it cost", by.value, "requests", "tokens", "cost", "without us", "saved", "waste")
-    unit = _table(
+    spent = table("What it cost", by.value, "requests", "tokens", "cost", "without us", "saved", "waste")
+    unit = table(
         "What a token and a good answer cost", by.value, "$/M tokens", "$/1k good", "(95 %)", "good", "bad", "unknown"
     )
     for line in lines:
@@ -39,16 +46,17 @@ def report_table(lines: list[Line], by: GroupBy) -> RenderableType:
     return Group(spent, unit, *_notes(lines))
 
 
-_TEXT = {"model", "verdict"}
+_TEXT = {"model", "verdict", "what differs first"}
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
+def table(title: str, *columns: str) -> Table:
+    made = Table(
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0)
     )
     for at, name in enumerate(columns):
-        table.add_column(name, justify="right" if at and name not in _TEXT else "left", no_wrap=True, overflow="fold")
-    return table
+        text = not at or name in _TEXT  # names give way before numbers do
+        made.add_column(name, justify="left" if text else "right", no_wrap=not text, overflow="fold")
+    return made
 
 
 def _spent(line: Line) -> list[str]:
@@ -110,16 +118,16 @@ def _saved_note(lines: list[Line]) -> Text:
 
 def reconciliation_table(told: Reconciliation) -> RenderableType:
     columns = ("provider key", "model", "tokens", "diff", "ledger", "bill", "verdict")
-    table = _table("The ledger against the provider's bill", *columns)
+    shown = table("The ledger against the provider's bill", *columns)
     for row in told.rows:
         ours, theirs = (sum(pair[side] for pair in row.tokens.values()) for side in (0, 1))
         amounts = ("unknown" if side is None else money(side) for side in (row.ledger_usd, row.bill_usd))
         style = "green" if row.verdict is Verdict.AGREED else "red"
         verdict = Text(row.verdict.value, style=style)
-        table.add_row(
+        shown.add_row(
             row.key, row.model, f"{ours:,}", f"{ours - theirs:+,}" if ours != theirs else "0", *amounts, verdict
         )
-    return Group(table, *_alone_notes(told))
+    return Group(shown, *_alone_notes(told))
 
 
 def _alone_notes(told: Reconciliation) -> list[Text]:

@@ -178,6 +178,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.start(str(kwargs.get("litellm_call_id")), deployment)
         if flight.marking is not None:
             await flight.marking.mark(kwargs, call_type, deployment)
+        self.state.watch.see(flight.plan, kwargs, deployment)
 
     @_fails_open
     async def async_post_call_failure_deployment_hook(

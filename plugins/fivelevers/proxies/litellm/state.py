@@ -17,6 +17,7 @@ from fivelevers.prefix_caching import Tokenizers
 from fivelevers.price_overrides import load_overrides
 from fivelevers.prices import PriceBook, find_litellm_map
 from fivelevers.providers.cache_rules import TermBook
+from fivelevers.proxies.litellm.prefix_watch import PrefixWatch
 from fivelevers.proxies.litellm.quarantine import Quarantine
 from fivelevers.stores.content_key import Sealer
 from fivelevers.stores.policy_file import PolicyFile
@@ -38,6 +39,7 @@ class State:
     policy: PolicyFile
     prices: PriceBook
     meter: Meter
+    watch: PrefixWatch
     switches: Switches = field(default_factory=lambda: Switches("", ""))
     off: bool = False  # FIVELEVERS_OFF: whatever policy and switches say, no lever acts in this process
     sealer: Sealer = field(default_factory=Sealer)
@@ -58,7 +60,18 @@ class State:
         meter = Meter.from_environment()
         redis_url, prices = os.environ.get("FIVELEVERS_REDIS_URL", ""), _prices()
         switches = Switches(redis_url, meter.ledger_url, file.current)
-        return cls(file, prices, meter, switches, off=_off(), terms=TermBook(prices), prefixes=Prefixes(redis_url))
+        terms, tokenizers = TermBook(prices), Tokenizers()
+        return cls(
+            file,
+            prices,
+            meter,
+            PrefixWatch(redis_url, meter, prices, terms, tokenizers),
+            switches,
+            off=_off(),
+            terms=terms,
+            prefixes=Prefixes(redis_url),
+            tokenizers=tokenizers,
+        )
 
     def levers_off(self, route: str) -> frozenset[str]:
         """The levers that are out of force on a route, whoever asks."""

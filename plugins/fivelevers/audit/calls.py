@@ -1,0 +1,112 @@
+"""What an audit goes by: the calls of somebody's log, and an account of every row that gave none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from enum import StrEnum
+
+from fivelevers.levers.prompt_cache.opening import Opening
+from fivelevers.policy import Caller
+from fivelevers.prices import PriceBook, Usage
+from fivelevers.request import Request
+
+
+class Reason(StrEnum):
+    """Why a row is no call of the audit."""
+
+    NOT_JSON = "no JSON"
+    NOT_CSV = "no CSV"
+    NO_OBJECT = "JSON, but no object"
+    TOO_LONG = "longer than 64 MB"
+    CUT_OFF = "the file breaks off there"
+    UNKNOWN = "no known format"
+    NO_TIME = "no time that can be read"
+    NO_MODEL = "no model"
+    NO_TOKENS = "no token counts"
+    BAD_TOKENS = "token counts that contradict each other"
+    FAILED = "a call that failed"
+    SERVED = "answered from a cache of the proxy, so no provider was paid"
+    ESTIMATED = "token counts that no provider reported"
+
+
+DAMAGE = frozenset(Reason) - {Reason.FAILED, Reason.SERVED, Reason.ESTIMATED}
+"""Rows that could not be read; the others were understood and are no call that a lever could change."""
+
+
+class Text(StrEnum):
+    """Whether the log holds the prompt of a call."""
+
+    WHOLE = "whole"
+    ABSENT = "absent"
+    TRUNCATED = "truncated"  # LiteLLM's spend logs cut each text after 2,048 characters unless told otherwise
+    REDACTED = "redacted"
+    SEALED = "encrypted with a key that is not here"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCall:
+    """One call that a provider answered. ``at``: when it was sent, seconds since the epoch.
+
+    ``route`` is None where the log does not know it. ``logged_usd``: what the log says that the call cost. ``request``
+    and ``opening`` are None where ``text`` is not WHOLE.
+    """
+
+    place: str
+    at: float
+    model: str
+    provider: str | None
+    deployment: str | None
+    alias: str
+    caller: Caller
+    route: str | None
+    usage: Usage
+    logged_usd: Decimal | None
+    text: Text
+    request: Request | None = None
+    opening: Opening | None = None
+
+
+def with_provider(call: LoggedCall, prices: PriceBook) -> LoggedCall:
+    """The call with the provider that the price map knows for its model, where the log names none."""
+    if call.provider is not None:
+        return call
+    return replace(call, provider=str(prices.row(call.model).get("litellm_provider", "")))
+
+
+@dataclass(slots=True)
+class Left:
+    """Rows left out for one reason, and where the first of them stands."""
+
+    rows: int
+    first: str
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of every row that was read."""
+
+    rows: int = 0
+    calls: int = 0
+    left: dict[Reason, Left] = field(default_factory=dict)
+    texts: dict[Text, int] = field(default_factory=dict)
+
+    def leave(self, reason: Reason, place: str) -> None:
+        known = self.left.setdefault(reason, Left(0, place))
+        known.rows += 1
+
+    def take(self, call: LoggedCall) -> None:
+        self.calls += 1
+        self.texts[call.text] = self.texts.get(call.text, 0) + 1
+
+    @property
+    def damaged(self) -> int:
+        return sum(left.rows for reason, left in self.left.items() if reason in DAMAGE)
+
+
+class LeftOutError(Exception):
+    """A row is no call of the audit."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,65 @@
+"""What an audit says of one route and model: what the log tells, and what lever 1 had made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from fivelevers.levers.prompt_cache.terms import Style
+from fivelevers.prices import Usage
+
+ZERO = Decimal(0)
+NO_USAGE = Usage()
+ACTS_ON = (Style.MARKS, Style.BREAKPOINTS)
+
+
+@dataclass(slots=True)
+class Projected:
+    """The calls whose prompts are in the log: USD of their input as paid, and by the replay as they were and marked."""
+
+    calls: int = 0
+    paid: Decimal = ZERO
+    as_it_was: Decimal = ZERO
+    marked: Decimal = ZERO
+    marks: int = 0
+
+
+@dataclass(slots=True)
+class Line:
+    """One route and model. Money is USD, of the ``priced`` calls alone: ``cost_usd`` of all tokens, the rest of input.
+
+    ``logged_usd``: what the log itself says that these calls cost; None where it does not say so of each.
+    ``never_read``: tokens of cache writes that surely nobody read, a lower bound; in USD what they cost beyond plain
+    input.
+    ``at_most_usd``: what the lever could save if every prompt token were read from the cache, which none can.
+    """
+
+    route: str
+    model: str
+    style: Style
+    calls: int = 0
+    priced: int = 0
+    no_text: int = 0
+    below_minimum: int = 0
+    usage: Usage = NO_USAGE
+    cost_usd: Decimal = ZERO
+    input_usd: Decimal = ZERO
+    logged_usd: Decimal | None = ZERO
+    never_read: int = 0
+    never_read_usd: Decimal = ZERO
+    at_most_usd: Decimal = ZERO
+    projected: Projected = field(default_factory=Projected)
+
+    @property
+    def saving(self) -> tuple[Decimal, Decimal] | None:
+        """(low, high) over the log; None where the log does not tell.
+
+        One end starts from what was paid, the other from what the replay says that the calls had cost as they were.
+        Calls without a prompt save nothing at the low end, and at the high end as much as those with one.
+        """
+        told = self.projected
+        if self.style not in ACTS_ON or not told.calls:
+            return None
+        low, high = sorted((told.paid - told.marked, told.as_it_was - told.marked))
+        share = Decimal(self.priced) / told.calls
+        return min(low, low * share), max(high, high * share)

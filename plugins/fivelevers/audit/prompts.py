@@ -1,0 +1,44 @@
+"""The prompt of a logged call, where the log holds it whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fivelevers.audit.calls import Text
+from fivelevers.levers.prompt_cache.opening import Opening, opening_of
+from fivelevers.request import Api, Request, canonical_json, parse
+
+API_OF_CALL: Final = {
+    "completion": Api.CHAT,
+    "acompletion": Api.CHAT,
+    "anthropic_messages": Api.MESSAGES,
+    "responses": Api.RESPONSES,
+    "aresponses": Api.RESPONSES,
+    "embedding": Api.EMBEDDINGS,
+    "aembedding": Api.EMBEDDINGS,
+}
+"""LiteLLM's call types."""
+
+# What LiteLLM writes in the place of text: where a callback must not see it, and where its table cuts it.
+_REDACTED, _TRUNCATED = b"redacted-by-litellm", b"litellm_truncated"
+_SAID = ("messages", "input")
+
+
+def prompt(api: Api | None, body: Mapping[str, Any]) -> tuple[Text, Request | None, Opening | None]:
+    """What there is of a prompt. ``api`` None: told from the body."""
+    if not any(body.get(name) for name in _SAID):
+        return Text.ABSENT, None, None
+    written = canonical_json(body)
+    for mark, text in ((_REDACTED, Text.REDACTED), (_TRUNCATED, Text.TRUNCATED)):
+        if mark in written:
+            return text, None, None
+    request = parse(api or _api(body), body)
+    return Text.WHOLE, request, opening_of(body, request)
+
+
+def _api(body: Mapping[str, Any]) -> Api:
+    if "messages" in body:
+        anthropic = "system" in body or ("max_tokens" in body and str(body.get("model", "")).startswith("claude"))
+        return Api.MESSAGES if anthropic else Api.CHAT
+    return Api.RESPONSES if isinstance(body.get("input"), list) or "instructions" in body else Api.EMBEDDINGS

@@ -1,0 +1,34 @@
+"""Logs in, calls out: each row's format is told from its fields, so that one file may hold several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from fivelevers.audit import exchange, litellm_callback, litellm_spend
+from fivelevers.audit.calls import Account, LeftOutError, LoggedCall, Reason
+from fivelevers.audit.rows import Progress, rows
+
+_Reader = Callable[[str, Mapping[str, Any]], LoggedCall]
+# Fields of which each format has at least one; the first that fits.
+_FORMATS: Final[tuple[tuple[frozenset[str], _Reader], ...]] = (
+    (frozenset({"standard_logging_object", "response_cost", "model_map_information"}), litellm_callback.call),
+    (frozenset({"spend"}), litellm_spend.call),
+    (frozenset({*exchange.REQUESTS, *exchange.RESPONSES, "messages", "usage"}), exchange.call),
+)
+
+
+def read(name: str, account: Account, progress: Progress = lambda _: None) -> Iterator[LoggedCall]:
+    """The calls of one log file, in its order. Raises AuditError, OSError."""
+    for place, row in rows(name, account, progress):
+        reader = next((reader for marks, reader in _FORMATS if not marks.isdisjoint(row)), None)
+        if reader is None:
+            account.leave(Reason.UNKNOWN, place)
+            continue
+        try:
+            call = reader(place, row)
+        except LeftOutError as error:
+            account.leave(error.reason, place)
+        else:
+            account.take(call)
+            yield call

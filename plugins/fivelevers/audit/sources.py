@@ -1,0 +1,57 @@
+"""The logs of one audit: files, globs, standard input and ledgers, read one after the other into arrival order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+
+from fivelevers.audit import ledger_log
+from fivelevers.audit.arrival import in_order
+from fivelevers.audit.calls import Account, LoggedCall
+from fivelevers.audit.read import read
+from fivelevers.audit.rows import STDIN
+from fivelevers.errors import AuditError
+from fivelevers.stores.content_key import Keys
+from fivelevers.stores.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Names as they were given, globs expanded."""
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Sources:
+        """Raises AuditError for what is not there."""
+        found = []
+        for name in names:
+            matching = sorted(glob(name, recursive=True)) if has_magic(name) else [name]  # absolute too
+            if not matching or not (name == STDIN or "://" in name or all(Path(one).is_file() for one in matching)):
+                raise AuditError.of(
+                    "log", name, "is no file", "name a log file, a glob, a ledger's URL, or - for stdin"
+                )
+            found += matching
+        return cls(tuple(found))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files; what is no file counts as none."""
+        return sum(Path(name).stat().st_size for name in self.names if name != STDIN and not ledger_log.is_ledger(name))
+
+    def calls(self, account: Account, progress: Callable[[int], None]) -> Iterator[LoggedCall]:
+        """Every call, in the order in which they were sent. Raises AuditError, LedgerError, ContentError, OSError."""
+        return in_order(call for name in self.names for call in _calls(name, account, progress))
+
+
+def _calls(name: str, account: Account, progress: Callable[[int], None]) -> Iterator[LoggedCall]:
+    if not ledger_log.is_ledger(name):
+        yield from read(name, account, progress)
+        return
+    ledger = Ledger(ledger_log.url_of(name))
+    try:
+        yield from ledger_log.read(ledger, account, Keys.from_environment())
+    finally:
+        ledger.close()

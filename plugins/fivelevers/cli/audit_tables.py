@@ -1,0 +1,229 @@
+"""How an audit looks in a terminal, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fivelevers.audit.calls import DAMAGE, Account
+from fivelevers.audit.calls import Text as Kept
+from fivelevers.audit.lines import ACTS_ON, ZERO, Line
+from fivelevers.audit.prompt_cache import PromptCacheAudit
+from fivelevers.cli.difference_tables import difference_records, difference_tables
+from fivelevers.cli.logs import MONTH_S, Pass
+from fivelevers.cli.tables import money, short, table, usd
+from fivelevers.levers.prompt_cache.terms import Style
+
+_TOO_SHORT_S = 86_400.0
+_WHY_NO_TEXT = {
+    Kept.ABSENT: "have no prompt in the log (LiteLLM: store_prompts_in_spend_logs, or a logging callback)",
+    Kept.TRUNCATED: "have a prompt that LiteLLM cut (raise MAX_STRING_LENGTH_PROMPT_IN_DB)",
+    Kept.REDACTED: "have a prompt that LiteLLM redacted",
+    Kept.SEALED: "have content that is encrypted with a key that is not here",
+}
+_ASSUMPTIONS = (
+    "An entry lives for its lifetime from its last read on, and can be read once the call that wrote it was sent.",
+    "Calls would have come as they came, and no other lever or setting acts.",
+    "Tokens within a prompt are spread over it by its characters.",
+)
+
+
+def audit_tables(told: PromptCacheAudit, done: Pass, by: str, *, show_text: bool) -> RenderableType:
+    """What the logs tell, what lever 1 had made of it, where prompts part, and what is not known."""
+    lines, parts = told.lines(), list[RenderableType]()
+    if lines:
+        parts += [_told_table(lines, by), _projection_table(lines, done, by)]
+    sums = told.differences.tally.sums()
+    if sums:
+        examples = told.differences.examples if show_text else {}
+        parts += [difference_tables(sums, by, examples=examples), Text()]
+    notes = (*_period(done), *_found(lines), *_not_known(lines, done), *_assumed(lines), *_account(done.account))
+    return Group(*parts, *(Text(note) for note in notes))
+
+
+def _told_table(lines: list[Line], by: str) -> Table:
+    shown = table("What the logs tell", by, "model", "calls", "prompt", "read", "written", "unread", "cost")
+    for line in lines:
+        tokens = line.usage
+        written = tokens.cache_write_5m + tokens.cache_write_1h
+        shares = (_share(tokens.cache_read, tokens.prompt), _share(written, tokens.prompt))
+        wasted = f"{_tokens(line.never_read)}" if written else "-"
+        cost = money(line.cost_usd) if line.priced else "no price"
+        shown.add_row(line.route, short(line.model), f"{line.calls:,}", _tokens(tokens.prompt), *shares, wasted, cost)
+    return shown
+
+
+def _projection_table(lines: list[Line], done: Pass, by: str) -> Table:
+    title = "Lever 1, provider prompt cache: what went in, as it was paid and marked"
+    shown = table(title, by, "model", "calls", "paid", "marked", "saving a month")
+    for line in lines:
+        projected, saving = line.projected, _monthly(line, done)
+        if saving is None:
+            shown.add_row(line.route, short(line.model), "-", money(line.input_usd), "-", _why_not(line))
+            continue
+        amounts = (money(projected.paid), money(projected.marked), _range(saving))
+        shown.add_row(line.route, short(line.model), f"{projected.calls:,}", *amounts)
+    return shown
+
+
+def _monthly(line: Line, done: Pass) -> tuple[Decimal, Decimal] | None:
+    saving = line.saving
+    if saving is None or not done.span_s:
+        return None
+    factor = Decimal(MONTH_S / done.span_s)
+    return saving[0] * factor, saving[1] * factor
+
+
+def _why_not(line: Line) -> str:
+    """Why there is no figure, in a few words."""
+    if not line.priced:
+        return "price not known"
+    if line.style is Style.AUTOMATIC:
+        return "cached by itself"
+    if line.style not in ACTS_ON:
+        return "no rules known"
+    return "prompts not in the log" if not line.projected.calls else "one moment"
+
+
+def _range(ends: tuple[Decimal, Decimal]) -> str:
+    low, high = (money(end) for end in ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def _period(done: Pass) -> Iterator[str]:
+    if not done.account.calls:
+        return
+    first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (done.first, done.last))
+    yield f"Calls from {first} to {last} UTC; a month is 30 days at this rate."
+    if done.span_s < _TOO_SHORT_S:
+        yield "That is less than a day: days and nights differ, so take the figures of a month as a hint alone."
+
+
+def _found(lines: list[Line]) -> Iterator[str]:
+    """What the numbers of the log say beside what is in the tables."""
+    never_read = sum(line.never_read for line in lines)
+    if never_read:
+        premium = money(sum((line.never_read_usd for line in lines), ZERO))
+        yield f"Written to a cache and surely never read: {_tokens(never_read)} tokens, {premium} beyond plain input."
+    below = sum(line.below_minimum for line in lines)
+    if below:
+        yield f"Below their model's minimum for caching: {below:,} calls."
+    priced = [line for line in lines if line.logged_usd]
+    ours, theirs = (
+        sum((line.cost_usd for line in priced), ZERO),
+        sum((line.logged_usd or ZERO for line in priced), ZERO),
+    )
+    if theirs and abs(ours - theirs) > theirs / 100:
+        yield f"The log says {money(theirs)} where these prices say {money(ours)}: --prices takes what you really pay."
+
+
+def _not_known(lines: list[Line], done: Pass) -> Iterator[str]:
+    texts = done.account.texts
+    for kept, why in _WHY_NO_TEXT.items():
+        if texts.get(kept):
+            yield f"Not known: {texts[kept]:,} calls {why}: which of their prefixes repeat."
+    blind = [line for line in lines if line.style in ACTS_ON and line.no_text and not line.projected.calls]
+    at_most = sum((line.at_most_usd for line in blind), ZERO)
+    if at_most:
+        yield f"At most {money(at_most)} of their {money(_input(blind))} could be saved, were every token a cache read."
+    unpriced = sorted({line.model for line in lines if line.priced < line.calls})
+    if unpriced:
+        yield f"No price is known for all calls of {', '.join(unpriced)}: state it (--prices)."
+
+
+def _assumed(lines: list[Line]) -> Iterator[str]:
+    projected = [line for line in lines if line.projected.calls and line.style in ACTS_ON]
+    if not projected:
+        return
+    paid, replayed = (
+        sum((getattr(line.projected, name) for line in projected), ZERO) for name in ("paid", "as_it_was")
+    )
+    if paid:
+        told = f"the replay says that the calls as they were had cost {money(replayed)}; paid was {money(paid)}"
+        yield f"Check: {told} ({(replayed - paid) / paid:+.1%})."
+    yield "Assumed: " + " ".join(_ASSUMPTIONS)
+
+
+def _account(account: Account) -> Iterator[str]:
+    yield f"{account.rows:,} rows, {account.calls:,} calls."
+    for reason, left in sorted(account.left.items(), key=lambda item: -item[1].rows):
+        what = "Not read" if reason in DAMAGE else "Left out"
+        yield f"{what}: {left.rows:,} x {reason.value} (the first: {left.first})."
+
+
+def audit_json(told: PromptCacheAudit, done: Pass, by: str, *, show_text: bool) -> str:
+    lines, tally = told.lines(), told.differences.tally
+    examples = told.differences.examples if show_text else {}
+    return json.dumps(
+        {
+            "period": {"first": done.first, "last": done.last, "seconds": done.span_s} if done.account.calls else None,
+            "rows": done.account.rows,
+            "calls": done.account.calls,
+            "left_out": [
+                {"reason": reason.value, "rows": left.rows, "first": left.first, "damaged": reason in DAMAGE}
+                for reason, left in done.account.left.items()
+            ],
+            "prompts": {kept.value: count for kept, count in done.account.texts.items()},
+            "lines": [_record(line, done, by) for line in lines],
+            "differences": difference_records(tally.sums(), by, examples),
+            "assumptions": [*_ASSUMPTIONS] if any(line.saving for line in lines) else [],
+            "notes": [*_found(lines), *_not_known(lines, done)],
+        },
+        indent=2,
+    )
+
+
+def _record(line: Line, done: Pass, by: str) -> dict[str, Any]:
+    saving, month, told = line.saving, _monthly(line, done), line.projected
+    return {
+        by: line.route,
+        "model": line.model,
+        "calls": line.calls,
+        "priced_calls": line.priced,
+        "calls_without_prompt": line.no_text,
+        "calls_below_minimum": line.below_minimum,
+        **{f"{kind.value}_tokens": count for kind, count in line.usage.items()},
+        "prompt_tokens": line.usage.prompt,
+        "cost_usd": usd(line.cost_usd) if line.priced else None,
+        "input_usd": usd(line.input_usd) if line.priced else None,
+        "logged_usd": None if line.logged_usd is None else usd(line.logged_usd),
+        "never_read_tokens": line.never_read,
+        "never_read_usd": usd(line.never_read_usd),
+        "projections": {
+            "prompt_cache": {
+                "style": line.style.value,
+                "calls": told.calls,
+                "marks": told.marks,
+                "paid_usd": usd(told.paid),
+                "replayed_usd": usd(told.as_it_was),
+                "marked_usd": usd(told.marked),
+                "saving_usd": _ends(saving),
+                "saving_a_month_usd": _ends(month),
+                "at_most_usd": usd(line.at_most_usd),
+                "not_known": _why_not(line) if month is None else None,
+            }
+        },
+    }
+
+
+def _ends(ends: Iterable[Decimal] | None) -> list[str] | None:
+    return None if ends is None else [usd(round(end, 6)) for end in ends]
+
+
+def _input(lines: Iterable[Line]) -> Decimal:
+    return sum((line.input_usd for line in lines), ZERO)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}" if whole else "-"
+
+
+def _tokens(count: int) -> str:
+    return f"{count / 1e6:,.2f} M" if count >= 1e5 else f"{count:,}"

@@ -1,0 +1,94 @@
+"""What the commands that read logs share: their options, and one pass over the calls with a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from fivelevers.errors import PriceError
+from fivelevers.prices import PriceBook, find_litellm_map
+
+if TYPE_CHECKING:
+    from fivelevers.audit.calls import Account, LoggedCall
+    from fivelevers.audit.groups import By
+    from fivelevers.policy import Policy
+
+PolicyPath = Annotated[str, typer.Option("--policy", help="Sort calls into the routes of this policy.")]
+Prices = Annotated[str, typer.Option("--prices", envvar="FIVELEVERS_PRICES", help="Price overrides: what you pay.")]
+PriceMap = Annotated[str, typer.Option("--price-map", help="LiteLLM's price map; default: the installed LiteLLM's.")]
+ShowText = Annotated[bool, typer.Option("--show-text", help="Show the text around what differs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Everything as JSON.")]
+
+_DAY_S = 86_400.0
+MONTH_S = 30 * _DAY_S
+
+
+@dataclass(slots=True)
+class Pass:
+    """One pass over the logs: the account of their rows, and the time that their calls span (seconds)."""
+
+    account: Account
+    first: float = field(default=float("inf"))
+    last: float = field(default=float("-inf"))
+
+    @property
+    def span_s(self) -> float:
+        return max(self.last - self.first, 0.0)
+
+
+def price_book(prices: str, price_map: str) -> PriceBook:
+    """Raises PriceError."""
+    from fivelevers.price_overrides import load_overrides
+
+    try:
+        found = Path(price_map) if price_map else find_litellm_map()
+    except PriceError as error:
+        fix = "install it, or name its map file with --price-map"
+        raise PriceError.of("price map", None, "is not here: LiteLLM is not installed", fix) from error
+    return PriceBook.from_litellm_map(found, load_overrides(Path(prices)) if prices else ())
+
+
+def go_through(
+    logs: list[str], by: By, policy: Policy | None, see: Callable[[LoggedCall, str], None], route: str | None = None
+) -> Pass:
+    """Hand every call, with its route, to ``see`` in arrival order; only those of ``route`` where one is named.
+
+    Raises AuditError, LedgerError, ContentError, OSError.
+    """
+    from fivelevers.audit.calls import Account
+    from fivelevers.audit.groups import group_of
+    from fivelevers.audit.sources import Sources
+
+    sources, done = Sources.of(logs), Pass(Account())
+    with _progress(sources.size) as (read, judged):
+        for call in sources.calls(done.account, read):
+            done.first, done.last = min(done.first, call.at), max(done.last, call.at)
+            group = group_of(call, by, policy)
+            if route is None or group == route:
+                see(call, group)
+            judged(done.account.calls)
+    return done
+
+
+@contextmanager
+def _progress(size: int) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """(told of bytes that were read, told of a call that was judged out of so many); shown on a terminal alone."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    console = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        reading = bar.add_task("reading", total=size or None)
+        judging = bar.add_task("projecting", total=None)
+        yield (
+            lambda count: bar.advance(reading, count),
+            lambda calls: bar.update(judging, advance=1, total=calls),
+        )

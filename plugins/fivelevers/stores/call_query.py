@@ -1,0 +1,88 @@
+"""The calls in the ledger, in the order in which they were sent, each with its content where that is kept."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, desc, func, select
+
+from fivelevers.errors import ContentError
+from fivelevers.metering.event import UsageSource
+from fivelevers.prices import Kind, Usage
+from fivelevers.stores.content_key import Keys
+from fivelevers.stores.database import named_errors
+from fivelevers.stores.ledger import Ledger, attempts, contents
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """One attempt. ``request``: what was sent, where it is kept; ``sealed``: it is, under a key that is not here."""
+
+    event_id: str
+    started_at: float
+    route: str
+    key: str
+    key_alias: str | None
+    team: str | None
+    api: str
+    alias: str
+    model: str
+    provider: str
+    deployment: str | None
+    success: bool
+    estimated: bool
+    usage: Usage
+    cost_usd: Decimal | None
+    request: dict[str, Any] | None
+    sealed: bool
+
+
+def count(ledger: Ledger) -> int:
+    """How many attempts there are. Raises LedgerError."""
+    with named_errors("can not be read"), ledger.engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(attempts)).scalar_one()
+
+
+def calls(ledger: Ledger, keys: Keys) -> Iterator[StoredCall]:
+    """All of them, read as they are asked for. Raises LedgerError."""
+    with (
+        named_errors("can not be read"),
+        ledger.engine.connect() as connection,
+        connection.execution_options(yield_per=200).execute(_query(time.time())) as rows,
+    ):
+        for row in rows:
+            yield _call(row, keys)
+
+
+def _query(now: float) -> Select[Any]:
+    # A request was sent once for each of its attempts; its content belongs to all of them.
+    kept = and_(contents.c.request_id == attempts.c.request_id, contents.c.expires_at > now)
+    query = select(attempts, contents.c.key_id, contents.c.blob).select_from(attempts.outerjoin(contents, kept))
+    return query.order_by(attempts.c.started_at, desc(attempts.c.success), attempts.c.event_id)
+
+
+def _call(row: Row[Any], keys: Keys) -> StoredCall:
+    request, sealed = None, False
+    if row.blob is not None:
+        try:
+            request = json.loads(keys.open(row.key_id, row.blob, row.request_id))["request"]
+        except ContentError:
+            sealed = True
+    return StoredCall(
+        **{name: getattr(row, name) for name in _SAME},
+        estimated=row.usage_source == UsageSource.ESTIMATED.value,
+        usage=Usage(**{kind.value: getattr(row, f"{kind}_tokens") for kind in Kind}),
+        request=request,
+        sealed=sealed,
+    )
+
+
+_SAME = (
+    "event_id", "started_at", "route", "key", "key_alias", "team", "api", "alias", "model", "provider", "deployment",
+    "success", "cost_usd",
+)  # fmt: skip

@@ -1,0 +1,50 @@
+"""Calls and log rows for the tests of the audit."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fivelevers.audit.calls import Account, LoggedCall, Text
+from fivelevers.audit.prompts import prompt
+from fivelevers.audit.read import read
+from fivelevers.policy import Caller
+from fivelevers.prices import Usage
+from fivelevers.request import Api
+
+SONNET = "claude-sonnet-4-5"
+
+
+def call(at: float, *, body: Mapping[str, Any] | None = None, model: str = SONNET, **usage: int) -> LoggedCall:
+    """A call to Anthropic; without a body its prompt is not in the log."""
+    text, request, opening = prompt(Api.MESSAGES, body or {})
+    return LoggedCall(
+        place=f"test:{at}",
+        at=at,
+        model=model,
+        provider="anthropic",
+        deployment=None,
+        alias="agent",
+        caller=Caller("", {}, "key-1"),
+        route=None,
+        usage=Usage(**usage),
+        logged_usd=None,
+        text=text if body else Text.ABSENT,
+        request=request,
+        opening=opening,
+    )
+
+
+def write(path: Path, rows: Iterable[Any]) -> Path:
+    """JSON lines; gzip where the name says so. Text stays as it is."""
+    text = "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def read_all(path: Path) -> tuple[list[LoggedCall], Account]:
+    account = Account()
+    return list(read(str(path), account)), account

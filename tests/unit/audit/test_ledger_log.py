@@ -1,0 +1,71 @@
+"""Our own ledger as a log: every attempt that a provider answered, with its prompt where that is kept and readable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from fivelevers.audit import ledger_log
+from fivelevers.audit.calls import Account, LoggedCall, Reason, Text
+from fivelevers.metering.event import UsageSource, to_record
+from fivelevers.prices import Usage
+from fivelevers.stores.content_key import Keys
+from fivelevers.stores.ledger import Ledger
+from tests.unit.events import attempt
+from tests.unit.stores.test_content import content, keys
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    made = Ledger(ledger_url)
+    made.create()
+    yield made
+    made.close()
+
+
+def read(ledger: Ledger, with_keys: Keys) -> tuple[list[LoggedCall], Account]:
+    account = Account()
+    return list(ledger_log.read(ledger, account, with_keys)), account
+
+
+def test_attempts_come_in_the_order_in_which_they_were_sent(ledger: Ledger) -> None:
+    later, first = attempt(started_at=20.0, at=21.0), attempt(started_at=10.0, at=30.0, usage=Usage(1, 2, 3, 4, 5))
+    ledger.insert([to_record(later), to_record(first)])
+    (one, two), account = read(ledger, keys())
+    assert (one.at, two.at) == (10.0, 20.0)
+    assert one.usage == Usage(1, 2, 3, 4, 5)
+    assert (one.route, one.model, one.provider, one.alias) == ("support", "gpt-4.1", "openai", "support-assistant")
+    assert one.logged_usd == first.cost_usd
+    assert account.texts == {Text.ABSENT: 2}
+
+
+def test_what_no_provider_answered_or_counted_is_left_out_by_reason(ledger: Ledger) -> None:
+    kinds = (
+        attempt(success=False, error="RateLimitError"),
+        attempt(usage_source=UsageSource.ESTIMATED),
+        attempt(usage=Usage(), usage_source=UsageSource.NONE),
+    )
+    ledger.insert([to_record(kind) for kind in kinds])
+    calls, account = read(ledger, keys())
+    assert calls == []
+    assert set(account.left) == {Reason.FAILED, Reason.ESTIMATED, Reason.SERVED}
+    assert account.damaged == 0
+
+
+def test_prompts_are_there_where_they_are_kept_and_can_be_read(ledger: Ledger) -> None:
+    asked = attempt()
+    ledger.insert([to_record(asked), to_record(replace(content(asked.request_id), tenant=asked.tenant))])
+    ((whole,), _), ((sealed,), _) = read(ledger, keys()), read(ledger, Keys({}))
+    assert whole.text is Text.WHOLE
+    assert whole.request is not None
+    assert whole.request.chars == len("hello")
+    assert (sealed.text, sealed.request) == (Text.SEALED, None)
+
+
+def test_content_past_its_time_is_not_read(ledger: Ledger) -> None:
+    asked = attempt()
+    ledger.insert([to_record(asked), to_record(replace(content(asked.request_id), expires_at=2000.0))])
+    ((call,), _) = read(ledger, keys())
+    assert call.text is Text.ABSENT

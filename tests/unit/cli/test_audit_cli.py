@@ -1,0 +1,107 @@
+"""`fivelevers audit` and `fivelevers explain prefix --logs` on the example log, as people and programs read them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fivelevers.cli import app
+from tests.unit.audit.logged import write
+
+ROOT = Path(__file__).parents[3]
+LOG = str(ROOT / "examples/logs/requests.jsonl.gz")
+SPEND = str(ROOT / "examples/cost_exports/litellm_spend_logs.jsonl")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments], env={"COLUMNS": "100"})
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    result = run("audit", LOG, SPEND, "--json")
+    assert result.exit_code == 0, result.output
+    read: dict[str, Any] = json.loads(result.stdout)
+    return read
+
+
+def test_as_json(told: dict[str, Any]) -> None:
+    lines = {line["route"]: line for line in told["lines"]}
+    assert {"coding-agent", "support-assistant", "handbook-rag", "handbook-rag-claude"} <= set(lines)
+    agent = lines["coding-agent"]
+    projection = agent["projections"]["prompt_cache"]
+    assert projection["calls"] == agent["calls"] == 118
+    assert float(projection["marked_usd"]) < float(projection["paid_usd"])
+    assert projection["not_known"] is None
+    assert lines["handbook-rag-claude"]["projections"]["prompt_cache"]["not_known"] == "prompts not in the log"
+    assert told["prompts"] == {"whole": 218, "absent": 3}
+    assert {left["reason"] for left in told["left_out"]} == {
+        "a call that failed",
+        "answered from a cache of the proxy, so no provider was paid",
+    }
+
+
+def test_the_timestamp_is_found_and_its_text_not_shown(told: dict[str, Any]) -> None:
+    dearest = told["differences"][0]
+    assert dearest["in_words"] == "timestamp in the system text at character 12"
+    assert dearest["route"] == "support-assistant"
+    assert dearest["times"] > 80
+    assert "text" not in dearest
+
+
+def test_prompts_are_shown_to_who_asks_alone() -> None:
+    for command in (("audit", LOG), ("explain", "prefix", "--logs", LOG)):
+        for form in ((), ("--json",)):
+            hidden, shown = run(*command, *form).stdout, run(*command, *form, "--show-text").stdout
+            assert "Quillbarn" not in hidden
+            assert "The time is" not in hidden
+            assert "The time is 2026-11-02" in shown
+
+
+def test_as_a_table() -> None:
+    text = run("audit", LOG, SPEND).stdout
+    for words in ("What the logs tell", "Lever 1, provider prompt cache", "saving a month", "Where like prompts part"):
+        assert words in text
+    assert "Move the timestamp behind what stays the same" in text
+    assert "223 rows, 221 calls" in text
+    assert "1 x a call that failed" in text
+
+
+def test_by_key_and_by_the_routes_of_a_policy(tmp_path: Path) -> None:
+    by_key = json.loads(run("audit", LOG, "--by", "key", "--json").stdout)
+    assert {line["key"] for line in by_key["lines"]} > {"platform", "mobile"}
+    (tmp_path / "policy.yaml").write_text("routes: [{name: agents, match: {model: coding-*}}]")
+    by_route = json.loads(run("audit", LOG, "--policy", str(tmp_path / "policy.yaml"), "--json").stdout)
+    assert {line["route"] for line in by_route["lines"]} == {"agents", "default"}
+
+
+def test_exit_codes(tmp_path: Path) -> None:
+    assert run("audit", str(write(tmp_path / "empty.jsonl", []))).exit_code == 1
+    assert run("audit", str(write(tmp_path / "other.jsonl", [{"level": "info"}]))).exit_code == 1
+    for arguments in ((str(tmp_path / "none.jsonl"),), (str(tmp_path / "*.csv"),), (LOG, "--policy", "none.yaml")):
+        result = run("audit", *arguments)
+        assert result.exit_code == 2
+        assert "fivelevers audit: " in result.stderr
+        assert "Traceback" not in result.output
+
+
+def test_explain_names_the_difference_of_a_route() -> None:
+    result = run("explain", "prefix", "--logs", LOG, "--route", "support-assistant", "--json")
+    assert result.exit_code == 1
+    (only,) = json.loads(result.stdout)
+    assert (only["what"], only["section"], only["offset"]) == ("timestamp", "system", 12)
+    assert run("explain", "prefix", "--logs", LOG, "--route", "coding-agent").exit_code == 0
+    assert run("explain", "prefix", "--logs", LOG, "--route", "typo").exit_code == 2
+    assert run("explain", "prefix", "--logs", SPEND).exit_code == 2
+
+
+def test_explain_without_redis_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FIVELEVERS_REDIS_URL", raising=False)
+    result = run("explain", "prefix")
+    assert result.exit_code == 2
+    assert "--redis" in result.stderr
+    assert run("explain", "prefix", "--redis", "redis://127.0.0.1:1/0").exit_code == 2
