@@ -76,6 +76,10 @@ def traffic(proxy: Proxy) -> Books:
     for start in range(0, CALLS, 24):
         together(calls[start : start + 24])
     proxy.no_faults()
+    for ttl in ("5m", "1h"):  # whatever chance and a busy machine did to the calls that write a cache
+        mark = {"type": "ephemeral", "ttl": ttl}
+        system = [{"type": "text", "text": f"Without faults, {ttl}. {PREFIX}", "cache_control": mark}]
+        proxy.call("messages", CLAUDE, "What is 6 * 7?", system=system)
     return books
 
 
