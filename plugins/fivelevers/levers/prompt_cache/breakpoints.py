@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fivelevers.levers.prompt_cache.classes import LEVELS
 from fivelevers.levers.prompt_cache.node import Entry, Node, Role
 from fivelevers.levers.prompt_cache.placing import Offer, best_marks
 from fivelevers.levers.prompt_cache.prefix import Position
-from fivelevers.levers.prompt_cache.reuse import Hazards, trusted
+from fivelevers.levers.prompt_cache.reuse import Curve, Hazards, trusted
 from fivelevers.levers.prompt_cache.spend import Spend, Use, spend
 from fivelevers.levers.prompt_cache.terms import CachePrices, CacheRules, Style
 from fivelevers.levers.prompt_cache.visit import Visit, visit
-from fivelevers.levers.prompt_cache.worth import Terms, terms_of, worth
+from fivelevers.levers.prompt_cache.worth import Terms, terms_of, worth_long, worth_short
 
 _LOST = 0.5  # of what should have been read: token estimates are not that far out
 
@@ -124,7 +125,7 @@ def observe(positions: Sequence[Position], decision: Decision, reported: Use | N
 
 
 def _without(node: Node) -> Node:
-    return replace(node, entry=None)
+    return node._replace(entry=None)
 
 
 def _fresh(positions: Sequence[Position]) -> Use:
@@ -139,22 +140,28 @@ def _offers(  # noqa: PLR0917
     positions: Sequence[Position], seen: Visit, hazards: Hazards, terms: Terms, rules: CacheRules, now: float
 ) -> list[Offer]:
     """Candidates with their worth. Who sees a place again sees all before it, so that probabilities fall with depth."""
-    curves = {candidate.at: hazards.curve(candidate.class_id, now) for candidate in seen.candidates}
-    tip = curves[seen.tip]
     kept = hazards.kept(terms.short, now)
     kept_long = hazards.kept(terms.long, now) if terms.long else 0.0
     offers: list[Offer] = []
-    least: tuple[float, ...] = (0.0,) * len(tip)
+    now_deeper: Curve | None = None
+    mean_deeper: Curve | None = None
+    long = 0.0
     for candidate in reversed(seen.candidates):
         place = positions[candidate.at]
-        least = tuple(map(max, least, curves[candidate.at]))
+        curve = _at_least(hazards.curve(candidate.class_id, now), now_deeper)
+        mean = _at_least(hazards.curve(candidate.class_id, now, level=LEVELS[0]), mean_deeper)
+        long += worth_long((curve, now_deeper), (mean, mean_deeper), terms)
+        now_deeper, mean_deeper = curve, mean
         if place.tokens < rules.minimum_tokens and place.mark_s is None:
             continue
-        short, long = worth(least, tip, terms)
         live_s = terms.closest(candidate.live.ttl_s) if candidate.live else None
-        worths = short * kept, long * kept_long
+        worths = worth_short(curve, terms) * kept, long * kept_long
         offers.append(Offer(candidate.at, place.tokens, place.block, *worths, live_s, place.mark_s, place.markable))
     return offers[::-1]
+
+
+def _at_least(curve: Curve, deeper: Curve | None) -> Curve:
+    return curve if deeper is None else tuple(map(max, deeper, curve))
 
 
 def _held(seen: Visit, entry_of: Callable[[Node], Entry | None]) -> Callable[[int], Entry | None]:
@@ -198,5 +205,5 @@ def _remembered(positions: Sequence[Position], seen: Visit, done: Spend, alone: 
         node = nodes.get(name) or seen.known[at]
         if node is not None:
             entry, client_entry = done.entries.get(at, node.entry), alone.entries.get(at, node.client_entry)
-            nodes[name] = replace(node, entry=entry, client_entry=client_entry)
+            nodes[name] = node._replace(entry=entry, client_entry=client_entry)
     return nodes

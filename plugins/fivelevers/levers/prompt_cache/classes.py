@@ -22,7 +22,7 @@ _SIZES = (1024, 4096, 16_384, 65_536, 262_144)
 
 def tip_class(role: Role, turn: int, gap_s: float | None, tail: int) -> int:
     """A request's end. ``gap_s``: since the turn before, None in the first. ``tail``: tokens after what was known."""
-    return _class(role, bisect_left(_SIZES, tail), bisect_left(_COUNTS, turn), _gap(gap_s))
+    return _class(role, _gap(gap_s), bisect_left(_SIZES, tail), bisect_left(_COUNTS, turn))
 
 
 def inner_class(turn: int, gap_s: float | None) -> int:
@@ -33,6 +33,10 @@ def inner_class(turn: int, gap_s: float | None) -> int:
 def shared_class(role: Role, visits: int, gap_s: float | None, tokens: int) -> int:
     """A head or a branch, which different conversations have in common. ``gap_s``: since its own last visit."""
     return _class(role, bisect_left(_COUNTS, visits), _gap(gap_s), bisect_left(_SIZES, tokens))
+
+
+def role_of(class_id: int) -> Role:
+    return Role((class_id >> BIN_BITS * LEVELS[0]) - 1)
 
 
 def _gap(gap_s: float | None) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 # last seen; TTL and end of the entry, and of the client's alone; turn, visits, class, role
 _PACKED = struct.Struct("<dIfIfHHHB")
@@ -26,16 +26,14 @@ class Role(IntEnum):
     BRANCH = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A cache entry that we believe live: its TTL in seconds, and when it ends unless a read refreshes it."""
 
     ttl_s: int
     ends_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):  # hundreds of them are read for a request
     """The state of one prefix. Times are seconds since the epoch.
 
     ``turn``: requests that this prefix extends, itself included where one ended here. ``visits``: requests that went
@@ -64,11 +62,15 @@ class Node:
         """Raises ValueError for what ``pack`` did not make."""
         try:
             last_seen, ttl_s, left_s, client_ttl_s, client_left_s, turn, visits, class_id, role = _PACKED.unpack(state)
-        except struct.error as error:
+            known = _ROLES[role]
+        except (struct.error, IndexError) as error:
             raise ValueError(f"not a node's state: {error}") from error
         entry = Entry(ttl_s, last_seen + left_s) if ttl_s else None
         client_entry = Entry(client_ttl_s, last_seen + client_left_s) if client_ttl_s else None
-        return cls(last_seen, Role(role), turn, visits, class_id, entry, client_entry)
+        return cls(last_seen, known, turn, visits, class_id, entry, client_entry)
+
+
+_ROLES = tuple(Role)
 
 
 def _left(entry: Entry | None, last_seen: float) -> tuple[int, float]:

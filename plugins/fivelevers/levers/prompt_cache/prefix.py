@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from typing import NamedTuple
 
-from fivelevers.request import DIGEST_BYTES, Request, SegmentKind
+from fivelevers.request import Request, SegmentKind
 
 NODE_BYTES = 8
 
@@ -20,8 +20,7 @@ class Section(StrEnum):
     MESSAGES = "messages"
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):  # hundreds of them in a request: a tuple is made in a third of a dataclass's time
     """The end of one segment.
 
     ``node``: chained hash of the scope and everything up to here, 8 bytes; equal prefixes have equal nodes. ``tokens``:
@@ -64,18 +63,17 @@ def prefix_of(
     without them every segment takes one. ``system_first``: system messages within the conversation are moved to its
     front, as Anthropic's API needs it.
     """
-    enumerated = enumerate(request.segments)
-    rows = [(at, segment, _SECTIONS[segment.kind]) for at, segment in enumerated]
+    rows = [(at, segment, _SECTIONS[segment.kind]) for at, segment in enumerate(request.segments)]
     if system_first:
         rows.sort(key=lambda row: _ORDER.index(row[2]))
     states = dict(zip(_ORDER, (b"", request.system_state, request.message_state), strict=True))
-    chain, section, chars = sha256(scope).digest()[:DIGEST_BYTES], None, 0
+    chain, section, chars = sha256(scope).digest(), None, 0
     positions = []
     for block, (at, segment, here) in enumerate(rows, 1):
         if here is not section:
-            chain = _link(chain, b"".join(_passed(states, section, here)))
+            chain = sha256(chain + b"".join(_passed(states, section, here))).digest()
             section = here
-        chain = _link(chain, segment.digest)
+        chain = sha256(chain + segment.digest).digest()
         chars += segment.chars
         mark_s = None if segment.mark is None else ttl_s(segment.mark)
         node, tokens = chain[:NODE_BYTES], int(chars * tokens_per_char)
@@ -87,10 +85,6 @@ def ttl_s(mark: str) -> int:
     """Seconds of a mark's TTL such as ``5m`` or ``1h``; five minutes where it can not be read."""
     unit, count = _UNIT_S.get(mark[-1:], 0), mark[:-1]
     return int(count) * unit if unit and count.isascii() and count.isdigit() else _DEFAULT_TTL_S
-
-
-def _link(chain: bytes, digest: bytes) -> bytes:
-    return sha256(chain + digest).digest()[:DIGEST_BYTES]
 
 
 def _passed(states: dict[Section, bytes], before: Section | None, here: Section) -> list[bytes]:

@@ -40,6 +40,11 @@ class Replay:
         self._forget(at)
         return decision
 
+    @property
+    def remembered(self) -> int:
+        """Prefixes in memory."""
+        return len(self._nodes)
+
     def _forget(self, now: float) -> None:
         while self._nodes and (len(self._nodes) > self._max_nodes or self._oldest().last_seen < now - MEMORY_S):
             self._nodes.popitem(last=False)

@@ -7,8 +7,8 @@ that it is a part of, that one on its own, and the coarsest on the prior.
 
 All of it is sums, of which replicas add increments in any order. A field is ``<tier><cohort>.<class>.<slot>``: ``n``
 counts visits that entered, a number those that were seen again in that gap. Tier ``m`` (cohorts of a minute) and ``t``
-(ten minutes) tell which visits are too young to judge and go when all are old enough; ``d`` (days) holds the totals, of
-which the last day fades while the present one fills.
+(ten minutes) tell which visits are too young to judge and go when all are old enough; ``w`` (weeks) holds the totals,
+of which the last week fades while the present one fills.
 """
 
 from __future__ import annotations
@@ -16,22 +16,28 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 
-from fivelevers.levers.prompt_cache.classes import BIN_BITS, LEVELS
+from fivelevers.levers.prompt_cache.classes import BIN_BITS, LEVELS, role_of
+from fivelevers.levers.prompt_cache.node import Role
 
 EDGES_S = (60, 300, 600, 900, 1200, 1800, 2700, 3600)
 """Ends of the gaps that are told apart; what comes back later was lost to every TTL and counts as not seen again."""
 
-# Half of all prefixes within five minutes, two thirds within an hour: between a chat's and a one-off prompt's.
+# Half of all prefixes come back within five minutes and two thirds within an hour; of tools and system prompts, which
+# are there to be shared, three in five and nine in ten.
 PRIOR = (0.3, 0.2857, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05)
+HEAD_PRIOR = (0.4, 0.3333, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2)
 PRIOR_WEIGHT = 2.0
 CLASS_WEIGHT = 8.0
 # An entry that we believe live is there; in how many reads it was not, the provider's usage says.
 KEPT_CLASS, KEPT_WEIGHT = 1, 50.0
 
-_SPANS_S = {"m": 60, "t": 600, "d": 86_400}
-_KEPT_COHORTS = {"m": 7, "t": 8, "d": 2}
+_SPANS_S = {"m": 60, "t": 600, "w": 604_800}
+_KEPT_COHORTS = {"m": 7, "t": 8, "w": 2}
 _BY_MINUTE = bisect_left(EDGES_S, 300) + 1  # the gaps that tier m judges, tier t the others
 _GAPS = range(len(EDGES_S))
+
+Curve = tuple[float, ...]
+"""One number for each of ``EDGES_S``."""
 
 _Row = list[float]  # entered, then seen again by gap
 _Key = tuple[int, int]  # a level and the class at it
@@ -47,14 +53,14 @@ def resolved(class_id: int, entered_at: float, now: float) -> list[str]:
     gap = bisect_left(EDGES_S, now - entered_at)
     if gap == len(EDGES_S):
         return []
-    tiers = ("m", "t", "d") if gap < _BY_MINUTE else ("t", "d")
+    tiers = ("m", "t", "w") if gap < _BY_MINUTE else ("t", "w")
     return [f"{tier}{int(entered_at // _SPANS_S[tier])}.{class_id}.{gap}" for tier in tiers]
 
 
 def trusted(ttl_s: int, now: float, *, kept: bool) -> list[str]:
     """The fields that a read adds one to, of an entry that we believed live."""
-    day, name = int(now // _SPANS_S["d"]), KEPT_CLASS + (ttl_s > EDGES_S[1])
-    return [f"d{day}.{name}.n"] + ([] if kept else [f"d{day}.{name}.0"])
+    week, name = int(now // _SPANS_S["w"]), KEPT_CLASS + (ttl_s > EDGES_S[1])
+    return [f"w{week}.{name}.n"] + ([] if kept else [f"w{week}.{name}.0"])
 
 
 def expired(fields: Iterable[str], now: float) -> list[str]:
@@ -80,7 +86,7 @@ class Hazards:
         self._minute = -1
         self._judged: list[tuple[dict[_Key, _Row], float, range]] = []
         self._summed: dict[_Key, tuple[_Row, _Row]] = {}
-        self._curves: dict[int, tuple[float, ...]] = {}
+        self._curves: dict[_Key, Curve] = {}
         self.replace(counts or {})
 
     @property
@@ -105,12 +111,16 @@ class Hazards:
         self.add({field: count for field, count in counts.items() if _well_formed(field)})
         self._minute = -1
 
-    def curve(self, class_id: int, now: float) -> tuple[float, ...]:
-        """Probabilities that a prefix of this class is seen again within each of ``EDGES_S``. Renewed once a minute."""
+    def curve(self, class_id: int, now: float, *, level: int = LEVELS[-1]) -> Curve:
+        """Probabilities that a prefix of this class is seen again within each of ``EDGES_S``. Renewed once a minute.
+
+        ``level``: how fine a class; at ``LEVELS[0]`` it is the mean over all of its role.
+        """
         self._look(now)
-        curve = self._curves.get(class_id)
+        key = level, class_id >> BIN_BITS * level
+        curve = self._curves.get(key)
         if curve is None:
-            curve = self._curves[class_id] = _cumulative(self._hazards(class_id))
+            curve = self._curves[key] = _cumulative(self._hazards(class_id, level))
         return curve
 
     def kept(self, ttl_s: int, now: float) -> float:
@@ -119,12 +129,20 @@ class Hazards:
         exposed, again = self._sums((0, KEPT_CLASS + (ttl_s > EDGES_S[1])))
         return 1.0 - again[0] / (exposed[0] + KEPT_WEIGHT)
 
-    def _hazards(self, class_id: int) -> tuple[float, ...]:
-        hazards: tuple[float, ...] = PRIOR
-        for level in LEVELS:
+    def _hazards(self, class_id: int, finest: int) -> Curve:
+        """From the prior down to the class itself, each level the prior of the next.
+
+        What a class has not outlived yet it takes from its prior, raised or lowered as the gaps that it has outlived
+        were: a class that never came back within five minutes is not expected within the hour.
+        """
+        hazards: Curve = HEAD_PRIOR if role_of(class_id) is Role.HEAD else PRIOR
+        for level in LEVELS[: LEVELS.index(finest) + 1]:
             exposed, again = self._sums((level, class_id >> BIN_BITS * level))
             weight = PRIOR_WEIGHT if level == LEVELS[0] else CLASS_WEIGHT
-            hazards = tuple((a + weight * h) / (n + weight) for a, n, h in zip(again, exposed, hazards, strict=True))
+            expected = sum(n * h for n, h in zip(exposed, hazards, strict=True))
+            factor = (sum(again) + weight) / (expected + weight)
+            rows = zip(again, exposed, hazards, strict=True)
+            hazards = tuple((a + weight * min(factor * h, 1.0)) / (n + weight) for a, n, h in rows)
         return hazards
 
     def _sums(self, key: _Key) -> tuple[_Row, _Row]:
@@ -151,7 +169,7 @@ class Hazards:
     def _look(self, now: float) -> None:
         """Once a minute, tell the cohorts that can be judged from those that are too young, and drop the old ones.
 
-        The present day counts whole and the last one fades; what is too young of either is taken off again.
+        The present week counts whole and the last one fades; what is too young of either is taken off again.
         """
         minute = int(now // 60)
         if minute <= self._minute:
@@ -161,23 +179,23 @@ class Hazards:
             del self._cohorts[cohort]
         for tier, span_s in _SPANS_S.items():  # the present ones fill after this look
             self._cohorts.setdefault(f"{tier}{int(now // span_s)}", {})
-        day, fraction = divmod(now / _SPANS_S["d"], 1.0)
-        days = {f"d{int(day)}": 1.0, f"d{int(day) - 1}": 1.0 - fraction}
-        self._judged = [(rows, days[c], _GAPS) for c, rows in self._cohorts.items() if c in days]
+        week, fraction = divmod(now / _SPANS_S["w"], 1.0)
+        weeks = {f"w{int(week)}": 1.0, f"w{int(week) - 1}": 1.0 - fraction}
+        self._judged = [(rows, weeks[c], _GAPS) for c, rows in self._cohorts.items() if c in weeks]
         self._judged += [(rows, -1.0, gaps) for c, rows in self._cohorts.items() if (gaps := _too_young(c, now))]
 
 
 def _too_young(cohort: str, now: float) -> range:
     """The gaps that some visit of this cohort has not outlived, of those that its tier judges."""
     tier = cohort[0]
-    if tier == "d":
+    if tier == "w":
         return range(0)
     age_s = now - (int(cohort[1:]) + 1) * _SPANS_S[tier]
     first, end = (0, _BY_MINUTE) if tier == "m" else (_BY_MINUTE, len(EDGES_S))
     return range(max(first, bisect_right(EDGES_S, age_s)), end)
 
 
-def _cumulative(hazards: Iterable[float]) -> tuple[float, ...]:
+def _cumulative(hazards: Iterable[float]) -> Curve:
     unseen, curve = 1.0, []
     for hazard in hazards:
         unseen *= 1.0 - hazard

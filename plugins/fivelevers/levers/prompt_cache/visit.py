@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fivelevers.levers.prompt_cache import classes
 from fivelevers.levers.prompt_cache.node import Entry, Node, Role
@@ -42,7 +42,7 @@ def visit(positions: Sequence[Position], nodes: Mapping[bytes, Node], now: float
     parent = known[deepest] if deepest >= 0 else None
     tip = next((at for at in range(len(known) - 1, -1, -1) if positions[at].markable), len(known) - 1)
     roles = _roles(positions, known, deepest, tip)
-    for at in _deepest_entries(known, now, long_s):
+    for at in (*_deepest_entries(known, now, long_s), *([deepest] if parent else [])):
         roles.setdefault(at, Role.INNER)
     turn = parent.turn if parent else 0
     gap_s = now - parent.last_seen if parent and parent.turn else None
@@ -88,7 +88,7 @@ class _Journey:
         if not before.class_id:
             return before
         role = Role.INNER if before.role in (Role.TIP, Role.EVE) else before.role
-        return replace(before, last_seen=self.now, role=role, class_id=0)
+        return before._replace(last_seen=self.now, role=role, class_id=0)
 
     def _visited(self, at: int, role: Role, before: Node | None) -> Node:
         visits = before.visits + 1 if before else 1
@@ -103,7 +103,7 @@ class _Journey:
             class_id = classes.shared_class(role, visits, own_gap_s, self.positions[at].tokens)
         if before is None:
             return Node(self.now, role, turn, visits, class_id)
-        return replace(before, last_seen=self.now, role=role, turn=turn, visits=visits, class_id=class_id)
+        return before._replace(last_seen=self.now, role=role, turn=turn, visits=visits, class_id=class_id)
 
 
 def _roles(positions: Sequence[Position], known: Sequence[Node | None], deepest: int, tip: int) -> dict[int, Role]:
@@ -126,7 +126,7 @@ def _branches(known: Sequence[Node | None], deepest: int, tip: int) -> list[int]
     """Where requests are known to part, and where this one parts from what went before, the deepest ones."""
     parts = [at for at, node in enumerate(known) if node and node.role is Role.BRANCH and at != tip]
     here = known[deepest] if 0 <= deepest < tip else None
-    if here and here.role is Role.INNER:
+    if here and here.role in (Role.INNER, Role.EVE):
         parts.append(deepest)
     return parts[-MAX_BRANCHES:]
 

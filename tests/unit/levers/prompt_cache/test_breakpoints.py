@@ -104,7 +104,7 @@ def test_a_conversation_is_written_once_and_read_ever_after() -> None:
     provider = Provider()
     first = provider.ask(prompt("system", "hello"), 1e9)
     assert [(mark.at, mark.reason) for mark in first.marks][-1] == (1, Reason.TAIL)
-    assert first.expected == Use(0, {300: 4000}, 0)
+    assert first.expected == Use(0, {3600: 2000, 300: 2000}, 0)  # a system prompt is believed to be shared
     second = provider.ask(prompt("system", "hello", "hi", "more"), 1e9 + 30)
     assert second.expected == Use(4000, {300: 4000}, 0)
     assert second.client_alone == Use(0, {}, 8000)
