@@ -6,7 +6,7 @@ The one place where the decision meets its memory. No proxy's shape is known her
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
 
@@ -116,8 +116,7 @@ async def consider(
 
     Raises StoreError where the memory does not answer: then nothing is known, and nothing shall be marked.
     """
-    positions = prefix_of(request, b"", tokens_per_char, system_first=rules.style is Style.MARKS)
-    positions = tuple(p if p.markable == takes[p.segment] else replace(p, markable=takes[p.segment]) for p in positions)
+    positions = prefix_of(request, b"", tokens_per_char, takes=takes, system_first=rules.style is Style.MARKS)
     known = await memory.look(scope, [position.node for position in positions]) if positions else {}
     decision = decide(positions, known, memory.hazards(route), prices, rules, now=now)
     memory.note(scope, decision.nodes, route, decision.counts)

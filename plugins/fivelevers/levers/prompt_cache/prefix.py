@@ -53,15 +53,14 @@ def prefix_of(
     scope: bytes,
     tokens_per_char: float,
     *,
-    places: Sequence[object] | None = None,
+    takes: Sequence[bool] | None = None,
     system_first: bool = True,
 ) -> tuple[Position, ...]:
     """The request's positions in the order in which the provider caches them.
 
     ``scope``: what never shares an entry with another: workspace, deployment, model. ``tokens_per_char``: the tokenizer
-    as learned from reported usage. ``places``: one for each segment, None where no mark is taken (``marks.places``);
-    without them every segment takes one. ``system_first``: system messages within the conversation are moved to its
-    front, as Anthropic's API needs it.
+    as learned from reported usage. ``takes``: for each segment, whether a mark can be put on it; None: on all.
+    ``system_first``: system messages within the conversation are moved to its front, as Anthropic's API needs it.
     """
     rows = [(at, segment, _SECTIONS[segment.kind]) for at, segment in enumerate(request.segments)]
     if system_first:
@@ -77,7 +76,7 @@ def prefix_of(
         chars += segment.chars
         mark_s = None if segment.mark is None else ttl_s(segment.mark)
         node, tokens = chain[:NODE_BYTES], int(chars * tokens_per_char)
-        positions.append(Position(node, tokens, here, block, mark_s, places is None or places[at] is not None, at))
+        positions.append(Position(node, tokens, here, block, mark_s, takes is None or takes[at], at))
     return tuple(positions)
 
 

@@ -73,8 +73,8 @@ def test_system_messages_come_first_where_the_provider_wants_them() -> None:
 def test_a_segment_without_a_place_takes_no_mark() -> None:
     content = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": ""}, {"type": "text", "text": "Hi"}]
     body = BODY | {"messages": [{"role": "assistant", "content": content}]}
-    found = places(Api.MESSAGES, body, Dialect.ANTHROPIC)
-    marked = prefix_of(parse(Api.MESSAGES, body), b"s", 0.25, places=found)
+    takes = [place is not None for place in places(Api.MESSAGES, body, Dialect.ANTHROPIC)]
+    marked = prefix_of(parse(Api.MESSAGES, body), b"s", 0.25, takes=takes)
     assert [p.markable for p in marked[-3:]] == [False, False, True]
 
 
