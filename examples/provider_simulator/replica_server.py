@@ -1,5 +1,6 @@
-"""The OpenAI-compatible server of a replica, under `/replica/NAME`: chat completions, models, health and metrics."""
+"""The OpenAI-compatible server of a replica, under `/replica/NAME`: chat, responses, models, health and metrics."""
 
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import orjson
@@ -10,13 +11,14 @@ from starlette.types import ASGIApp
 
 from examples.provider_simulator.answer import Answer, bounded
 from examples.provider_simulator.bill import Usage
-from examples.provider_simulator.call import Call, Chunk, Reply, Surroundings
+from examples.provider_simulator.call import Api, Call, Chunk, Reply, Surroundings
 from examples.provider_simulator.delivery import Delivery, Meter
 from examples.provider_simulator.errors import Provider
 from examples.provider_simulator.exchange import Exchange
 from examples.provider_simulator.fields import parse_object
 from examples.provider_simulator.latency import Latency, latency_of
 from examples.provider_simulator.openai_chat import CHAT
+from examples.provider_simulator.openai_responses import RESPONSES
 from examples.provider_simulator.prices import Catalogue, Model
 from examples.provider_simulator.replicas import Replica
 
@@ -25,7 +27,8 @@ _TIER = "strong"
 
 def routes() -> list[Route]:
     return [
-        Route("/replica/{name}/v1/chat/completions", _chat, methods=["POST"]),
+        Route("/replica/{name}/v1/chat/completions", _endpoint(CHAT), methods=["POST"]),
+        Route("/replica/{name}/v1/responses", _endpoint(RESPONSES), methods=["POST"]),
         Route("/replica/{name}/v1/models", _models, methods=["GET"]),
         Route("/replica/{name}/health", _health, methods=["GET"]),
         Route("/replica/{name}/metrics", _metrics, methods=["GET"]),
@@ -58,17 +61,17 @@ class _Visit(Exchange):
     def surroundings(self) -> Surroundings:
         return Surroundings(self.request.headers, _SERVED, lambda _: [])
 
-    def answered(self, _: Exchange) -> ASGIApp:
-        call = CHAT.parse(parse_object(self.raw), self.surroundings())
+    def answered(self, api: Api) -> ASGIApp:
+        call = api.parse(parse_object(self.raw), self.surroundings())
         rule = self.fault(call)
         answers = tuple(self._answer(call) for _ in range(call.choices))
         read = self.replica.look_up(call.conversation)
         rest = call.conversation.tokens - read
         usage = Usage(input=rest, cache_read=read, output=sum(answer.tokens for answer in answers))
         shown = not (rule and rule.fault == "no_stream_usage")
-        reply = Reply(call, CHAT.id_prefix + uuid4().hex, int(self.started), usage, answers, shown)
+        reply = Reply(call, api.id_prefix + uuid4().hex, int(self.started), usage, answers, shown)
         return Delivery(
-            CHAT.stream(reply) if call.stream else [Chunk(orjson.dumps(CHAT.whole(reply)))],
+            api.stream(reply) if call.stream else [Chunk(orjson.dumps(api.whole(reply)))],
             _meter(self.replica, usage.output),
             self.headers,
             self._latency(call, rest),
@@ -87,9 +90,12 @@ class _Visit(Exchange):
         return Latency(self.replica.wait_s(rest, self.started, scale), scale / self.replica.tokens_per_s, output)
 
 
-async def _chat(request: Request) -> ASGIApp:
-    visit = _Visit(request)
-    return await visit.respond(visit.answered)
+def _endpoint(api: Api) -> Callable[[Request], Awaitable[ASGIApp]]:
+    async def endpoint(request: Request) -> ASGIApp:
+        visit = _Visit(request)
+        return await visit.respond(lambda _: visit.answered(api))
+
+    return endpoint
 
 
 def _meter(replica: Replica, output: int) -> Meter:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fivelevers.embedded.ports import HOST, Port
 from fivelevers.embedded.stack import Stack
 from fivelevers.stores.ledger import Ledger
-from tests.wire import caching
+from tests.wire import caching, fleet
 from tests.wire.proxy import Proxy
 from tests.wire.stack_host import family, still_alive
 
@@ -50,13 +51,15 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """The shipped stack with two proxy workers, a policy file that tests may edit, and keys of every role."""
     folder = tmp_path_factory.mktemp("proxy")
     config = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text())
+    simulator = Port()  # known before it runs: a replica's address stands in the config
     config["model_list"] += [*IMPATIENT, UNPRICED, *caching.MODELS]
+    config["model_list"] += fleet.models(f"http://{HOST}:{simulator.number}")
     # Cool-downs would make one test's faults another test's 429.
     config["router_settings"] = {"disable_cooldowns": True}
     config["litellm_settings"]["callbacks"] = ["tests.wire.impatient.plugin"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     policy = yaml.safe_load((ROOT / "litellm_config/fivelevers.yaml").read_text())
-    policy["routes"] += caching.ROUTES
+    policy["routes"] += [*caching.ROUTES, *fleet.ROUTES]
     (folder / "fivelevers.yaml").write_text(yaml.safe_dump(policy, sort_keys=False))
     stack = Stack(
         folder / "state",
@@ -64,7 +67,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         config=folder / "config.yaml",
         policy=folder / "fivelevers.yaml",
         keys=Path(__file__).parent / "keys.yaml",
-        simulator_args=("--latency-scale", "0", "--seed", "7"),
+        simulator_args=("--latency-scale", "0", "--seed", "7", "--port", str(simulator.number)),
         env={"FIVELEVERS_CONTENT_KEY": CONTENT_KEY, "PYTHONPATH": str(ROOT), **SOON},
     )
     with stack:
@@ -74,6 +77,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         running.http.close()
         pids = [pid for each in stack.pids.values() for pid in family(each)]
     assert not still_alive(pids, 0)
+    simulator.release()
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from importlib.resources import files
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -28,8 +28,6 @@ LIMIT_S: Final = 0.05
 AGAIN_AFTER_S: Final = 1.0  # a Redis that did not answer: requests shall not wait for it one by one
 KEEP_S: Final = 6 * 3600
 MAX_LIVE: Final = 50_000  # prefixes of one managed deployment: about 5 MB
-
-_T = TypeVar("_T")
 
 
 class Affinity(Protocol):
@@ -51,22 +49,13 @@ class Affinity(Protocol):
 
 
 class RedisAffinity:
-    """For one event loop; ``url`` as in FIVELEVERS_REDIS_URL. Raises StoreError when the URL can not be used."""
+    """Bound to the event loop that first uses it; ``url`` as in FIVELEVERS_REDIS_URL."""
 
     def __init__(self, url: str) -> None:
-        try:
-            self._redis = Redis.from_url(
-                url,
-                socket_timeout=LIMIT_S,
-                socket_connect_timeout=LIMIT_S,
-                retry=Retry(NoBackoff(), 1),  # the first one may find a connection that a restarted Redis has closed
-            )
-        except ValueError as error:
-            raise StoreError(f"FIVELEVERS_REDIS_URL: can not be used: {error}; write redis://host:port/0") from error
-        script = self._redis.register_script
-        self._place, self._ended = script(_lua("place")), script(_lua("ended"))
-        self._live, self._keep = script(_lua("live")), script(_lua("keep"))
         self.limit_s = LIMIT_S
+        self._url = url
+        self._redis: Redis | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._asked_from = 0.0
 
     async def place(self, group: str, replicas: Sequence[Replica], path: Path) -> Placement:
@@ -74,7 +63,7 @@ class RedisAffinity:
         arguments: list[bytes | int | float] = [_packed(path), path.tokens, KEEP_S]
         for replica in replicas:
             arguments += [replica.kv_tokens, replica.prefill_tokens_per_s]
-        chosen, held_steps, *rest = await self._ask(self._place(keys=keys, args=arguments))
+        chosen, held_steps, *rest = await self._run("place", keys, arguments)
         held_since, placed_at, work, mark = map(float, rest)
         return Placement(group, replicas[chosen], path, held_steps, held_since, placed_at, work, mark)
 
@@ -87,28 +76,46 @@ class RedisAffinity:
             what, placement.mark, placement.work, ending.first_token_ago_s or 0.0, replica.prefill_tokens_per_s,
             added, placement.placed_at, gone_until,
         ]  # fmt: skip
-        await self._ask(self._ended(keys=_keys(placement.group, replica.id), args=arguments))
+        await self._run("ended", _keys(placement.group, replica.id), arguments)
 
     async def live(self, group: str, deployments: Sequence[str], path: Path) -> dict[str, int]:
         keys = [_live_key(group, deployment) for deployment in deployments]
-        return dict(zip(deployments, await self._ask(self._live(keys=keys, args=[_packed(path)])), strict=True))
+        return dict(zip(deployments, await self._run("live", keys, [_packed(path)]), strict=True))
 
     async def keep(self, group: str, deployment: str, path: Path, ttl_s: int) -> None:
-        await self._ask(self._keep(keys=[_live_key(group, deployment)], args=[_packed(path), ttl_s, MAX_LIVE]))
+        await self._run("keep", [_live_key(group, deployment)], [_packed(path), ttl_s, MAX_LIVE])
 
     async def close(self) -> None:
-        await self._redis.aclose()
+        if self._redis is not None:
+            await self._redis.aclose()
 
-    async def _ask(self, answer: Awaitable[_T]) -> _T:
+    async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[bytes | str | float]) -> Any:
         if time.monotonic() < self._asked_from:
-            answer.close()  # type: ignore[attr-defined]  # a coroutine that nobody will await
             raise StoreError("redis: did not answer a moment ago: no deployment is pinned")
+        redis = self._open()
         try:
             async with asyncio.timeout(self.limit_s):
-                return await answer
+                return await self._scripts[script](keys, arguments, redis)
         except (RedisError, OSError, TimeoutError) as error:
             self._asked_from = time.monotonic() + AGAIN_AFTER_S
             raise StoreError(f"redis: deployments can not be pinned: {error or type(error).__name__}") from error
+
+    def _open(self) -> Redis:
+        loop = asyncio.get_running_loop()
+        if self._redis is not None and self._loop is loop:
+            return self._redis
+        try:
+            redis = Redis.from_url(
+                self._url,
+                socket_timeout=self.limit_s,
+                socket_connect_timeout=self.limit_s,
+                retry=Retry(NoBackoff(), 1),  # the first one may find a connection that a restarted Redis has closed
+            )
+        except ValueError as error:
+            raise StoreError(f"FIVELEVERS_REDIS_URL: can not be used: {error}; write redis://host:port/0") from error
+        self._redis, self._loop = redis, loop
+        self._scripts = {name: redis.register_script(_lua(name)) for name in ("place", "ended", "live", "keep")}
+        return redis
 
 
 _STEP = struct.Struct(">8sI")  # node, tokens: what the scripts take apart again

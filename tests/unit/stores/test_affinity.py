@@ -272,4 +272,4 @@ def test_a_redis_that_does_not_answer_is_not_waited_for(silent: bool) -> None:
 
 def test_a_url_that_names_no_redis_is_refused() -> None:
     with pytest.raises(StoreError, match="FIVELEVERS_REDIS_URL"):
-        RedisAffinity("http://nowhere")
+        asyncio.run(RedisAffinity("http://nowhere").live("g", ["a"], path(1)))

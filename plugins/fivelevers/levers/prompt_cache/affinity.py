@@ -25,7 +25,7 @@ GRAIN_TOKENS: Final = 256
 COARSE_FROM_TOKENS: Final = 65_536
 COARSE_GRAIN_TOKENS: Final = 1024
 MANAGED_MINIMUM_TOKENS: Final = 1024  # no managed provider caches less than 512, most 1,024
-DEFAULT_KV_TOKENS: Final = 500_000  # about what an 80 GB GPU has beside a model of 8 billion parameters
+DEFAULT_KV_TOKENS: Final = 1_000_000  # 60 GB of Llama 3.1 8B's KV cache in FP8; too much costs less than too little
 DEFAULT_PREFILL_TOKENS_PER_S: Final = 4000.0
 
 SETTLED_S: Final = 60.0

@@ -30,6 +30,7 @@ from fivelevers.proxies.litellm.identity import new_request_id
 from fivelevers.proxies.litellm.judging import Judging, judging
 from fivelevers.proxies.litellm.keeping import Noted, note
 from fivelevers.proxies.litellm.marking import Marking, marking
+from fivelevers.proxies.litellm.pinning import Pinning, pinning
 from fivelevers.proxies.litellm.reading import Deployment, mapping
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api, Request
@@ -57,6 +58,7 @@ class Flight:
         self.noted: Noted | None = None
         self.judging: Judging | None = None
         self.marking: Marking | None = None
+        self.pinning: Pinning | None = None
         self.answered_by: str | None = None
         self.failed = False
         self._open: dict[str, Deployment] = {}
@@ -165,9 +167,24 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.judging = judging(plan, hints, self.state)
         flight.noted = note(plan, data, self.state)
         flight.marking = marking(plan, data, self.state)
+        flight.pinning = pinning(plan, hints, self.state)
         flight.watch(asyncio.current_task())
         _flight.set(flight)
         metrics.time_decision(plan.route.name, time.perf_counter() - started)
+
+    async def async_filter_deployments(
+        self,
+        model: str,
+        healthy_deployments: list[Any],
+        messages: Any,
+        request_kwargs: dict[str, Any] | None = None,
+        parent_otel_span: Any = None,
+    ) -> list[Any]:
+        flight = _flight.get()
+        if flight is None or flight.pinning is None:
+            return healthy_deployments
+        pinned: list[Any] = await flight.pinning.among(model, healthy_deployments, request_kwargs or {})
+        return pinned
 
     @_fails_open
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> None:
@@ -191,6 +208,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             flight.record(failed_answer(deployment, type(exception).__name__, time.time()))
             if flight.marking is not None:
                 flight.marking.failed(type(exception).__name__, str(exception), now=time.time())
+            if flight.pinning is not None:
+                await flight.pinning.failed(deployment.id)
 
     @_fails_open
     async def async_log_success_event(
@@ -202,6 +221,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.record(answer)
         if flight.marking is not None:
             flight.marking.answered(answer.usage, reported=answer.reported, now=answer.at)
+        if flight.pinning is not None:
+            await flight.pinning.answered(answer, kwargs)
         if flight.noted is not None:
             flight.noted.answered(kwargs, response_obj, answer.at)
         if flight.judging is not None:
@@ -249,6 +270,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             headers["x-fivelevers-model"] = flight.answered_by
         if flight.marking is not None and flight.marking.said:
             headers["x-fivelevers-prompt-cache"] = flight.marking.said
+        if flight.pinning is not None and flight.pinning.said:
+            headers["x-fivelevers-affinity"] = flight.pinning.said
         if flight.plan.skipped:
             every = len(flight.plan.skipped) == len(LEVERS)
             headers[SKIP_HEADER] = "all" if every else ",".join(flight.plan.skipped)

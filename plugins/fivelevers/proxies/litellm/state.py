@@ -19,6 +19,8 @@ from fivelevers.prices import PriceBook, find_litellm_map
 from fivelevers.providers.cache_rules import TermBook
 from fivelevers.proxies.litellm.prefix_watch import PrefixWatch
 from fivelevers.proxies.litellm.quarantine import Quarantine
+from fivelevers.stores.affinity import Affinity, RedisAffinity
+from fivelevers.stores.affinity_memory import MemoryAffinity
 from fivelevers.stores.content_key import Sealer
 from fivelevers.stores.policy_file import PolicyFile
 from fivelevers.stores.prefixes import Prefixes
@@ -47,6 +49,8 @@ class State:
     prefixes: Prefixes = field(default_factory=lambda: Prefixes(""))
     tokenizers: Tokenizers = field(default_factory=Tokenizers)
     quarantine: Quarantine = field(default_factory=Quarantine)
+    affinity: Affinity = field(default_factory=MemoryAffinity)
+    tells_cached: set[str] = field(default_factory=set)  # replicas that report cached tokens
     checks: CheckBook = field(default_factory=lambda: CheckBook(resolve_name))
     unsettled: set[Unsettled] = field(default_factory=set)  # bounded by the requests of a few seconds
 
@@ -71,6 +75,7 @@ class State:
             terms=terms,
             prefixes=Prefixes(redis_url),
             tokenizers=tokenizers,
+            affinity=RedisAffinity(redis_url) if redis_url else MemoryAffinity(),
         )
 
     def levers_off(self, route: str) -> frozenset[str]:
