@@ -133,8 +133,9 @@ class Pinning:
             placed = await self._state.affinity.place(self._group, [replica], self.path)
         cached = self._cached(replica.id, answer.usage, kwargs)
         missing = cached is not None and answer.usage is not None and placed.missing(cached, answer.usage.prompt)
-        began = kwargs.get("completion_start_time") if self._plan.request.stream else None
-        ago_s = max(0.0, time.time() - began.timestamp()) if isinstance(began, datetime) else None
+        began = kwargs.get("completion_start_time")  # of a plain answer, and where nobody saw it, the end
+        first_at = began.timestamp() if isinstance(began, datetime) else answer.at
+        ago_s = max(0.0, time.time() - first_at) if first_at < answer.at else None
         await self._state.affinity.ended(placed, Ending(first_token_ago_s=ago_s, missing=missing))
 
     def _cached(self, replica: str, usage: Usage | None, kwargs: Mapping[str, Any]) -> int | None:
