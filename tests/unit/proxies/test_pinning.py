@@ -16,6 +16,7 @@ from fivelevers import metrics
 from fivelevers.engine import Answer, Plan, prepare
 from fivelevers.errors import StoreError
 from fivelevers.levers.prompt_cache.affinity import Path, Step
+from fivelevers.levers.prompt_cache.terms import CacheRules, Style
 from fivelevers.meter import Meter
 from fivelevers.policy import Caller, parse
 from fivelevers.prices import PriceBook, Usage
@@ -229,12 +230,14 @@ def test_what_an_operator_says_of_a_replica(module: ModuleType) -> None:
 def test_how_much_of_a_path_lives_and_for_how_long(module: ModuleType) -> None:
     path = Path(tuple(Step(bytes([at] * 8), 1000) for at in range(4)), 4300)
 
-    def lifetime(provider: str, **tokens: int) -> tuple[int, int]:
-        kept, ttl_s = module.lifetime(provider, Usage(**tokens), path)
+    def lifetime(rules: CacheRules, **tokens: int) -> tuple[int, int]:
+        kept, ttl_s = module.lifetime(rules, Usage(**tokens), path)
         return len(kept.steps), ttl_s
 
-    assert lifetime("anthropic", input=2200, cache_read=1900) == (2, 300)
-    assert lifetime("anthropic", input=100, cache_read=3000, cache_write_1h=1000) == (4, 3600)
-    assert lifetime("openai", input=4300) == (4, 300)
-    assert lifetime("openai", input=900)[1] == 0
-    assert lifetime("anthropic", input=4300)[1] == 0
+    marks, automatic = CacheRules(Style.MARKS), CacheRules(Style.AUTOMATIC, ttls_s=())
+    assert lifetime(marks, input=2200, cache_read=2100) == (2, 300)
+    assert lifetime(marks, input=100, cache_read=3000, cache_write_1h=1000) == (4, 3600)
+    assert lifetime(marks, input=4300)[1] == 0
+    assert lifetime(automatic, input=4300) == (4, 300)
+    assert lifetime(automatic, input=900)[1] == 0
+    assert lifetime(CacheRules(Style.BREAKPOINTS, ttls_s=(1800,)), input=10, cache_write_5m=4290) == (4, 1800)

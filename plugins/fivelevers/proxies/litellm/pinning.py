@@ -24,7 +24,6 @@ from fivelevers.errors import StoreError
 from fivelevers.levers.prompt_cache.affinity import (
     DEFAULT_KV_TOKENS,
     DEFAULT_PREFILL_TOKENS_PER_S,
-    MANAGED_MINIMUM_TOKENS,
     Ending,
     Path,
     Placement,
@@ -33,6 +32,8 @@ from fivelevers.levers.prompt_cache.affinity import (
     path_of,
 )
 from fivelevers.levers.prompt_cache.prefix import prefix_of
+from fivelevers.levers.prompt_cache.terms import CacheRules, Style
+from fivelevers.order import Mode
 from fivelevers.prices import Usage
 from fivelevers.proxies.litellm.reading import mapping
 from fivelevers.proxies.litellm.state import State
@@ -42,9 +43,7 @@ LEVER: Final = "prompt_cache"
 _APIS = frozenset({Api.CHAT, Api.MESSAGES, Api.RESPONSES})
 _KEPT_ELSEWHERE = ("previous_response_id", "conversation", "prompt")  # the prompt is not in the request
 _OWN_SERVERS = frozenset({"hosted_vllm", "vllm"})
-# They write every prompt to their caches and report reads alone; the others report what they write.
-_WRITE_UNSAID = frozenset({"openai", "azure", "azure_ai", "deepseek", "gemini", "groq", "mistral", "xai"})
-_LIFE_S, _LONG_LIFE_S = 300, 3600
+_LIFE_S = 300  # where no rule says how long
 _TOLD_AT_MOST = 10_000
 
 
@@ -122,7 +121,8 @@ class Pinning:
         if replica is not None:
             await self._noted(self._served(placed, replica, answer, kwargs))
         elif name in self._replicas and answer.usage is not None and answer.reported:
-            kept, ttl_s = lifetime(answer.provider, answer.usage, self.path)
+            rules = self._state.terms.of(answer.provider, answer.model, name).rules
+            kept, ttl_s = lifetime(rules, answer.usage, self.path)
             if ttl_s:
                 await self._noted(self._state.affinity.keep(self._group, name, kept, ttl_s))
 
@@ -163,7 +163,7 @@ def pinning(plan: Plan, hints: Mapping[str, Any], state: State) -> Pinning | Non
         return None
     if any(hints.get(name) for name in _KEPT_ELSEWHERE):
         return None
-    return Pinning(plan, state, acts=LEVER in plan.arm.treated)
+    return Pinning(plan, state, acts=plan.mode(LEVER) is Mode.ON)
 
 
 async def _left(group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any]:
@@ -197,14 +197,16 @@ def _id(deployment: Mapping[str, Any]) -> str:
     return str(mapping(deployment.get("model_info")).get("id") or "")
 
 
-def lifetime(provider: str, usage: Usage, path: Path) -> tuple[Path, int]:
+def lifetime(rules: CacheRules, usage: Usage, path: Path) -> tuple[Path, int]:
     """(what of the path a managed provider holds after an answer, for how many seconds); 0 s where it holds nothing.
 
-    Both are as its usage has it: of a cached beginning the same share of our count.
+    Both are as its usage has it: of a cached beginning the same share of our count. Providers that cache by themselves
+    do not report what they write; it is the whole prompt.
     """
     cached = usage.cache_read + usage.cache_write_5m + usage.cache_write_1h
-    if not cached and (provider not in _WRITE_UNSAID or usage.prompt < MANAGED_MINIMUM_TOKENS):
+    if not cached and (rules.style is not Style.AUTOMATIC or usage.prompt < rules.minimum_tokens):
         return path, 0
+    ttls_s = rules.ttls_s or (_LIFE_S,)
     share = cached / usage.prompt if cached else 1.0
     reached, steps = 0, 0
     for step in path.steps:
@@ -212,4 +214,4 @@ def lifetime(provider: str, usage: Usage, path: Path) -> tuple[Path, int]:
             break
         reached += step.tokens
         steps += 1
-    return Path(path.steps[:steps], path.tokens), _LONG_LIFE_S if usage.cache_write_1h else _LIFE_S
+    return Path(path.steps[:steps], path.tokens), ttls_s[-1] if usage.cache_write_1h else ttls_s[0]
