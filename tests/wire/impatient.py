@@ -11,3 +11,4 @@ __all__ = ["plugin"]
 Flight.PATIENCE_S = 3.0
 meter.DRAIN_EVERY_S = 0.1
 spool.ROTATE_AFTER_S = 0.1
+plugin.state.affinity.limit_s = 5.0  # more patience here: a busy machine is no dead Redis
