@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path as Folder
@@ -17,15 +18,12 @@ from fivelevers.engine import Answer, Plan, prepare
 from fivelevers.errors import StoreError
 from fivelevers.levers.prompt_cache.affinity import Path, Step
 from fivelevers.levers.prompt_cache.terms import CacheRules, Style
-from fivelevers.meter import Meter
 from fivelevers.policy import Caller, parse
-from fivelevers.prices import PriceBook, Usage
+from fivelevers.prices import Usage
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api
 from fivelevers.request import parse as parse_request
-from fivelevers.stores.affinity import Affinity
 from fivelevers.stores.affinity_memory import MemoryAffinity
-from fivelevers.stores.policy_file import PolicyFile
 
 NOW = 1_700_000_000.0
 LONG = "The rules of the north wing are read aloud on the first Monday of the month. " * 100
@@ -69,13 +67,11 @@ def module(proxy_server: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleT
 
 
 @pytest.fixture
-def state(tmp_path: Folder) -> State:
-    return state_with(MemoryAffinity(), tmp_path)
-
-
-def state_with(affinity: Affinity, folder: Folder) -> State:
-    meter = Meter(folder, f"sqlite:///{folder}/ledger.db")
-    return State(PolicyFile(None, lambda _: None), PriceBook({}), meter, affinity=affinity)
+def state(tmp_path: Folder, monkeypatch: pytest.MonkeyPatch) -> State:
+    for name in ("FIVELEVERS_POLICY", "FIVELEVERS_REDIS_URL", "FIVELEVERS_LEDGER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FIVELEVERS_STATE_DIR", str(tmp_path))
+    return State.from_environment()
 
 
 def among(module: ModuleType, state: State, given: list[Any], what: Plan | None = None, **kwargs: Any) -> list[str]:
@@ -112,12 +108,12 @@ def test_a_single_deployment_and_an_empty_list_pass(module: ModuleType, state: S
     assert among(module, state, []) == []
 
 
-def test_a_store_that_fails_leaves_the_list_and_is_counted(module: ModuleType, tmp_path: Folder) -> None:
+def test_a_store_that_fails_leaves_the_list_and_is_counted(module: ModuleType, state: State) -> None:
     class Broken(MemoryAffinity):
         async def place(self, *args: Any) -> Any:
             raise StoreError("gone")
 
-    broken = state_with(Broken(), tmp_path)
+    broken = replace(state, affinity=Broken())
     before = metrics.bypass.labels("prompt_cache", "affinity")._value.get()
     assert among(module, broken, [deployment("a"), deployment("b")]) == ["a", "b"]
     assert metrics.bypass.labels("prompt_cache", "affinity")._value.get() == before + 1
@@ -166,9 +162,9 @@ def test_a_managed_prefix_stays_where_its_usage_says_that_it_was_written(module:
     assert among(module, state, workspaces) == ["b"]
 
 
-def test_a_replica_that_tells_cached_tokens_and_finds_none_has_evicted(module: ModuleType, tmp_path: Folder) -> None:
+def test_a_replica_that_tells_cached_tokens_and_finds_none_has_evicted(module: ModuleType, state: State) -> None:
     fleet, clock = [deployment("a"), deployment("b")], [0.0]
-    state = state_with(MemoryAffinity(lambda: clock[0]), tmp_path)
+    state = replace(state, affinity=MemoryAffinity(lambda: clock[0]))
 
     async def ask(details: Mapping[str, int] | None, **tokens: int) -> tuple[str, str]:
         pin = module.pinning(plan(), {}, state)
@@ -191,14 +187,14 @@ def test_a_replica_that_tells_cached_tokens_and_finds_none_has_evicted(module: M
     asyncio.run(conversation())
 
 
-def test_the_first_token_of_a_stream_is_known_from_the_log(module: ModuleType, tmp_path: Folder) -> None:
+def test_the_first_token_of_a_stream_is_known_from_the_log(module: ModuleType, state: State) -> None:
     seen = []
 
     class Store(MemoryAffinity):
         async def ended(self, placement: Any, ending: Any) -> None:
             seen.append(ending.first_token_ago_s is not None)
 
-    watching = state_with(Store(), tmp_path)
+    watching = replace(state, affinity=Store())
 
     async def ask(began: float) -> None:
         pin = module.pinning(plan(), {}, watching)
