@@ -21,6 +21,7 @@ HOOKS = [
     "async_post_call_failure_hook",
     "async_post_call_response_headers_hook",
 ]
+FILTER = "async_filter_deployments"  # the one whose answer LiteLLM needs
 
 
 class Poison:
@@ -44,7 +45,14 @@ async def fire(callback: ModuleType, hook: str, garbage: Any) -> Any:
 
 
 def test_these_are_all_hooks(callback: ModuleType) -> None:
-    assert set(HOOKS) == {name for name in vars(callback.FiveLevers) if name.startswith("async_")}
+    assert {*HOOKS, FILTER} == {name for name in vars(callback.FiveLevers) if name.startswith("async_")}
+
+
+async def test_a_filter_that_raises_is_counted_and_leaves_the_list(callback: ModuleType) -> None:
+    callback._flight.set(Poison())
+    before, given = bypasses("_pinned"), [{"model_info": {"id": "a"}}]
+    assert await callback.plugin.async_filter_deployments("alias", given, None, None, None) is given
+    assert bypasses("_pinned") == before + 1
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -180,11 +180,14 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         request_kwargs: dict[str, Any] | None = None,
         parent_otel_span: Any = None,
     ) -> list[Any]:
+        return await self._pinned(model, healthy_deployments, request_kwargs or {}) or healthy_deployments
+
+    @_fails_open
+    async def _pinned(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
         flight = _flight.get()
-        if flight is None or flight.pinning is None:
-            return healthy_deployments
-        pinned: list[Any] = await flight.pinning.among(model, healthy_deployments, request_kwargs or {})
-        return pinned
+        return (
+            None if flight is None or flight.pinning is None else await flight.pinning.among(group, deployments, kwargs)
+        )
 
     @_fails_open
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> None:

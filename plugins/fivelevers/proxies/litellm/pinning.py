@@ -69,15 +69,15 @@ class Pinning:
             self._path = path_of(positions)
         return self._path
 
-    async def among(self, group: str, deployments: Any, kwargs: Mapping[str, Any]) -> Any:
-        """The one deployment that shall have it, as a list; or the same list, for LiteLLM's own strategy to decide."""
+    async def among(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
+        """The one deployment that shall have it, as a list; None where LiteLLM's own strategy decides."""
         try:
-            return await self._among(group, deployments, kwargs) or deployments
-        except Exception as error:  # whatever it is, the request goes where it would without us
+            return await self._among(group, deployments, kwargs)
+        except StoreError as error:
             metrics.count_bypass(LEVER, "affinity", error)
-            return deployments
+            return None
 
-    async def _among(self, group: str, deployments: Any, kwargs: Mapping[str, Any]) -> list[Any] | None:
+    async def _among(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
         self.said = ""
         self._group = group
         self._replicas = {_id(deployment): replica_of(deployment) for deployment in deployments}
