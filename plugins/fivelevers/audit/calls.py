@@ -41,6 +41,7 @@ class Text(StrEnum):
     ABSENT = "absent"
     TRUNCATED = "truncated"  # LiteLLM's spend logs cut each text after 2,048 characters unless told otherwise
     REDACTED = "redacted"
+    PARTIAL = "partial"  # far more tokens than its characters can be: images, or a system prompt that was not logged
     SEALED = "encrypted with a key that is not here"
 
 

@@ -51,7 +51,7 @@ def call(place: str, row: Mapping[str, Any]) -> LoggedCall:
     usage = fields.usage(fields.part(answer, "usage") or fields.part(row, "usage") or row)
     if usage is None:
         raise LeftOutError(Reason.NO_TOKENS)
-    text, request, opening = prompt(None, body)
+    text, request, opening = prompt(None, body, usage.prompt)
     return LoggedCall(
         place=place,
         at=at,

@@ -48,7 +48,7 @@ def _call(place: str, stored: StoredCall) -> LoggedCall:
         raise LeftOutError(Reason.ESTIMATED)
     if not stored.usage.total:
         raise LeftOutError(Reason.SERVED)
-    text, request, opening = prompt(Api(stored.api), stored.request or {})
+    text, request, opening = prompt(Api(stored.api), stored.request or {}, stored.usage.prompt)
     return LoggedCall(
         place=place,
         at=stored.started_at,

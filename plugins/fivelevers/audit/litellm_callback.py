@@ -33,7 +33,7 @@ def call(place: str, row: Mapping[str, Any]) -> LoggedCall:
     if usage is None:
         raise LeftOutError(Reason.NO_TOKENS)
     api = API_OF_CALL.get(str(log.get("call_type")))
-    text, request, opening = prompt(api, _body(api, log))
+    text, request, opening = prompt(api, _body(api, log), usage.prompt)
     provider = fields.text(log, "custom_llm_provider")
     return LoggedCall(
         place=place,

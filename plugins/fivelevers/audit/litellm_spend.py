@@ -32,7 +32,7 @@ def call(place: str, row: Mapping[str, Any]) -> LoggedCall:
     if usage is None:
         raise LeftOutError(Reason.NO_TOKENS)
     body = fields.part(row, "proxy_server_request")
-    text, request, opening = prompt(API_OF_CALL.get(str(row.get("call_type"))), body)
+    text, request, opening = prompt(API_OF_CALL.get(str(row.get("call_type"))), body, usage.prompt)
     provider = fields.text(row, "custom_llm_provider")
     return LoggedCall(
         place=place,

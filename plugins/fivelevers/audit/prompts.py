@@ -22,11 +22,12 @@ API_OF_CALL: Final = {
 
 # What LiteLLM writes in the place of text: where a callback must not see it, and where its table cuts it.
 _REDACTED, _TRUNCATED = b"redacted-by-litellm", b"litellm_truncated"
+_TOKENS_PER_CHAR, _UNSEEN_TOKENS = 2, 500  # no tokenizer of text makes more; providers add instructions for tools
 _SAID = ("messages", "input")
 
 
-def prompt(api: Api | None, body: Mapping[str, Any]) -> tuple[Text, Request | None, Opening | None]:
-    """What there is of a prompt. ``api`` None: told from the body."""
+def prompt(api: Api | None, body: Mapping[str, Any], prompt_tokens: int) -> tuple[Text, Request | None, Opening | None]:
+    """What there is of a prompt that was billed at so many tokens. ``api`` None: told from the body."""
     if not any(body.get(name) for name in _SAID):
         return Text.ABSENT, None, None
     written = canonical_json(body)
@@ -34,6 +35,8 @@ def prompt(api: Api | None, body: Mapping[str, Any]) -> tuple[Text, Request | No
         if mark in written:
             return text, None, None
     request = parse(api or _api(body), body)
+    if prompt_tokens > _TOKENS_PER_CHAR * request.chars + _UNSEEN_TOKENS:
+        return Text.PARTIAL, None, None
     return Text.WHOLE, request, opening_of(body, request)
 
 

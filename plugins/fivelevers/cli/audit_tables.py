@@ -26,6 +26,7 @@ _WHY_NO_TEXT = {
     Kept.ABSENT: "have no prompt in the log (LiteLLM: store_prompts_in_spend_logs, or a logging callback)",
     Kept.TRUNCATED: "have a prompt that LiteLLM cut (raise MAX_STRING_LENGTH_PROMPT_IN_DB)",
     Kept.REDACTED: "have a prompt that LiteLLM redacted",
+    Kept.PARTIAL: "have a prompt of which the log holds a part alone (images, a system prompt in blocks)",
     Kept.SEALED: "have content that is encrypted with a key that is not here",
 }
 _ASSUMPTIONS = (

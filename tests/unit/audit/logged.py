@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fivelevers.audit.calls import Account, LoggedCall, Text
+from fivelevers.audit.calls import Account, LoggedCall
 from fivelevers.audit.prompts import prompt
 from fivelevers.audit.read import read
 from fivelevers.policy import Caller
@@ -20,7 +20,8 @@ SONNET = "claude-sonnet-4-5"
 
 def call(at: float, *, body: Mapping[str, Any] | None = None, model: str = SONNET, **usage: int) -> LoggedCall:
     """A call to Anthropic; without a body its prompt is not in the log."""
-    text, request, opening = prompt(Api.MESSAGES, body or {})
+    counted = Usage(**usage)
+    text, request, opening = prompt(Api.MESSAGES, body or {}, counted.prompt)
     return LoggedCall(
         place=f"test:{at}",
         at=at,
@@ -30,9 +31,9 @@ def call(at: float, *, body: Mapping[str, Any] | None = None, model: str = SONNE
         alias="agent",
         caller=Caller("", {}, "key-1"),
         route=None,
-        usage=Usage(**usage),
+        usage=counted,
         logged_usd=None,
-        text=text if body else Text.ABSENT,
+        text=text,
         request=request,
         opening=opening,
     )

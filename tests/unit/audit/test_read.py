@@ -19,6 +19,7 @@ from fivelevers.request import Api, SegmentKind
 from tests.unit.audit.logged import read_all, write
 
 ROOT = Path(__file__).parents[3]
+SYSTEM = "Be brief. " * 100
 USAGE = {"prompt_tokens": 2000, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 1500}}
 ANTHROPIC = {
     "input_tokens": 100,
@@ -26,7 +27,7 @@ ANTHROPIC = {
     "cache_creation_input_tokens": 400,
     "output_tokens": 50,
 }
-BODY = {"model": "gpt-4.1", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]}
+BODY = {"model": "gpt-4.1", "messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "Hi"}]}
 SPEND = {
     "request_id": "a", "call_type": "acompletion", "api_key": "4e1f", "spend": 0.5, "prompt_tokens": 2000,
     "completion_tokens": 50, "startTime": "2026-11-20T09:12:04.1Z", "endTime": "2026-11-20T09:12:09Z",
@@ -73,7 +74,7 @@ def test_what_litellm_logs(tmp_path: Path, row: dict[str, Any]) -> None:
         SegmentKind.SYSTEM,
         SegmentKind.MESSAGE,
     ]
-    assert call.opening.system == ("Be brief.",)
+    assert call.opening.system == (SYSTEM,)
 
 
 def test_spend_logs_as_csv_are_the_same(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_requests_with_responses(tmp_path: Path, row: dict[str, Any]) -> None:
     assert call.alias == "gpt-4.1"
     assert call.usage == Usage(input=500, cache_read=1500, output=50)
     assert call.text is Text.WHOLE
-    assert call.opening.system == ("Be brief.",)
+    assert call.opening.system == (SYSTEM,)
 
 
 def test_a_streamed_answer_of_anthropic(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_a_streamed_answer_of_anthropic(tmp_path: Path) -> None:
     body = {
         "model": "claude-sonnet-4-5",
         "max_tokens": 9,
-        "system": "Be brief.",
+        "system": SYSTEM,
         "messages": [{"role": "user", "content": "Hi"}],
     }
     call = one(tmp_path, {"timestamp": 1_763_629_924, "request": body, "response": chunks})
@@ -162,6 +163,11 @@ def test_prompts_that_are_not_whole_are_not_compared(tmp_path: Path, content: st
     call = one(tmp_path, {**SPEND, "proxy_server_request": body})
     assert (call.text, call.request, call.opening) == (text, None, None)
     assert one(tmp_path, {**SPEND, "proxy_server_request": "{}"}).text is Text.ABSENT
+
+
+def test_a_prompt_of_far_more_tokens_than_it_has_characters_is_not_all_there(tmp_path: Path) -> None:
+    body = {**BODY, "messages": BODY["messages"][1:]}
+    assert one(tmp_path, {**EXCHANGE, "request": body}).text is Text.PARTIAL
 
 
 def test_the_example_exports_are_read() -> None:
