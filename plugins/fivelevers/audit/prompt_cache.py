@@ -86,7 +86,7 @@ class PromptCacheAudit:
         if terms.rules.style not in ACTS_ON or call.request is None or not call.request.chars:
             return
         scope = "/".join((call.provider or "", call.model, call.deployment or "")).encode()
-        per_char = call.usage.prompt / call.request.chars
+        per_char = (call.usage.prompt + 0.5) / call.request.chars  # so that positions, rounded down, end at all of it
         positions = prefix_of(call.request, scope, per_char, system_first=terms.rules.style is Style.MARKS)
         decision = self._replay.take(line.route, positions, terms.prices, terms.rules, at=call.at)
         told = line.projected
