@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("levers",),
     ("metering",),
     ("metrics", "stores", "providers", "audit"),
-    ("meter", "engine", "content", "prefix_caching"),
+    ("meter", "engine", "content", "prefix_caching", "unread"),
     ("lane",),
     ("proxies",),
     ("embedded",),

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from fivelevers.errors import FiveLeversError
 from fivelevers.metering.event import Attempt, OutcomeSeen
+from fivelevers.prices import Kind, Price, Usage
 
 _M = TypeVar("_M", Counter, Histogram)
 
@@ -53,11 +54,11 @@ decision_seconds = Histogram(
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1), registry=registry,
 )  # fmt: skip
 prompt_cache_tokens = Counter(
-    "fivelevers_prompt_cache_tokens", "Prompt tokens of attempts that lever 1 considered: read, written, wasted.",
+    "fivelevers_prompt_cache_tokens", "Prompt tokens that were read, written, and wasted: written and never read.",
     ["route", "model", "result"], registry=registry,
 )  # fmt: skip
 prompt_cache_usd = Counter(
-    "fivelevers_prompt_cache_usd", "What these tokens cost; wasted: written and never read.",
+    "fivelevers_prompt_cache_usd", "What these tokens cost; wasted: their premium alone.",
     ["route", "model", "result"], registry=registry,
 )  # fmt: skip
 prompt_cache_evicted_tokens = Counter(
@@ -94,6 +95,25 @@ def count_attempt(attempt: Attempt) -> None:
 def _child(metric: _M, *labels: str) -> _M:
     """`labels` checks and locks each time: this is the same child."""
     return metric.labels(*labels)
+
+
+def count_prompt_cache(route: str, model: str, usage: Usage, price: Price, *, evicted: int) -> None:
+    """What one attempt read and wrote, and what it should have read and did not find."""
+    results = {Kind.CACHE_READ: "read", Kind.CACHE_WRITE_5M: "written", Kind.CACHE_WRITE_1H: "written"}
+    for kind, count in usage.items():
+        result = results.get(kind)
+        rate = price.rate(kind, prompt_tokens=usage.prompt)
+        if result and count:
+            prompt_cache_tokens.labels(route, model, result).inc(count)
+            prompt_cache_usd.labels(route, model, result).inc(count * float(rate or 0))
+    if evicted:
+        prompt_cache_evicted_tokens.labels(route, model).inc(evicted)
+
+
+def count_wasted(route: str, model: str, count: int, premium_usd: float) -> None:
+    """Tokens that were written and never read; ``premium_usd``: what they cost above being uncached."""
+    prompt_cache_tokens.labels(route, model, "wasted").inc(count)
+    prompt_cache_usd.labels(route, model, "wasted").inc(premium_usd)
 
 
 def count_outcome(seen: OutcomeSeen) -> None:

@@ -58,6 +58,7 @@ class Considered:
 
     scope: bytes
     route: str
+    provider: str
     model: str
     chars: int
     positions: tuple[Position, ...]
@@ -107,6 +108,7 @@ async def consider(
     *,
     scope: bytes,
     route: str,
+    provider: str,
     model: str,
     tokens_per_char: float,
     shadow: bool,
@@ -120,7 +122,7 @@ async def consider(
     known = await memory.look(scope, [position.node for position in positions]) if positions else {}
     decision = decide(positions, known, memory.hazards(route), prices, rules, now=now)
     memory.note(scope, decision.nodes, route, decision.counts)
-    return Considered(scope, route, model, request.chars, positions, rules, decision, shadow)
+    return Considered(scope, route, provider, model, request.chars, positions, rules, decision, shadow)
 
 
 def learn(considered: Considered, usage: Usage | None, memory: PrefixMemory, *, now: float) -> Correction:

@@ -6,6 +6,7 @@ twice, and only the inner call is marked. Shapes and providers that take no mark
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -29,6 +30,8 @@ from fivelevers.prices import Usage
 from fivelevers.proxies.litellm.reading import Deployment
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api, Request, parse
+from fivelevers.stores.prefixes import Prefixes
+from fivelevers.unread import Write, unread
 
 LEVER = "prompt_cache"
 OPENAI_HOSTS = "FIVELEVERS_OPENAI_HOSTS"
@@ -124,6 +127,7 @@ class Marking:
                 self.state.prefixes,
                 scope=scope_of(deployment.provider_key, deployment.provider, deployment.model, shadow=shadow),
                 route=self.plan.route.name,
+                provider=deployment.provider,
                 model=deployment.model,
                 tokens_per_char=self.state.tokenizers.of(deployment.model),
                 shadow=shadow,
@@ -191,9 +195,15 @@ class Marking:
         if considered is None or usage is None or not reported:
             return
         self.state.tokenizers.learn(considered.model, considered.chars, usage.prompt)
-        correction = learn(considered, None if considered.shadow else usage, self.state.prefixes, now=now)
-        if correction.evicted:
-            metrics.prompt_cache_evicted_tokens.labels(considered.route, considered.model).inc(correction.evicted)
+        if considered.shadow:
+            return
+        correction = learn(considered, usage, self.state.prefixes, now=now)
+        price = self.state.prices.price(considered.model, provider=considered.provider)
+        self.state.writes.add(considered, usage, price)
+        metrics.count_prompt_cache(considered.route, considered.model, usage, price, evicted=correction.evicted)
+        ended = self.state.writes.ended(now)
+        if ended:
+            self.state.hold(asyncio.get_running_loop().create_task(count_unread(ended, self.state.prefixes)))
 
     def failed(self, error: str, words: str, *, now: float) -> None:
         """An attempt failed: nothing was cached. A 400 on marks of ours is tried again without them."""
@@ -203,6 +213,18 @@ class Marking:
         learn(considered, None, self.state.prefixes, now=now)
         if error == "BadRequestError" and self._blamed is None:
             self._blamed = (considered.model, words)
+
+
+async def count_unread(ended: Sequence[Write], prefixes: Prefixes) -> None:
+    """Of writes whose life is over, count those that nothing has read."""
+    for scope in {write.scope for write in ended}:
+        writes = [write for write in ended if write.scope == scope]
+        try:
+            states = await prefixes.look(scope, [write.node for write in writes])
+        except StoreError:
+            continue  # what became of them is not known, so they are not called wasted
+        for write in unread(writes, states):
+            metrics.count_wasted(write.route, write.model, write.tokens, write.premium_usd)
 
 
 def marking(plan: Plan, data: dict[str, Any], state: State) -> Marking | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from fivelevers.stores.policy_file import PolicyFile
 from fivelevers.stores.prefixes import Prefixes
 from fivelevers.stores.switches import Switches
 from fivelevers.switch import EVERY_LEVER
+from fivelevers.unread import Writes
 
 _log = logging.getLogger("fivelevers")
 
@@ -51,6 +53,8 @@ class State:
     quarantine: Quarantine = field(default_factory=Quarantine)
     affinity: Affinity = field(default_factory=MemoryAffinity)
     tells_cached: set[str] = field(default_factory=set)  # replicas that report cached tokens
+    writes: Writes = field(default_factory=Writes)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checks: CheckBook = field(default_factory=lambda: CheckBook(resolve_name))
     unsettled: set[Unsettled] = field(default_factory=set)  # bounded by the requests of a few seconds
 
@@ -77,6 +81,11 @@ class State:
             tokenizers=tokenizers,
             affinity=RedisAffinity(redis_url) if redis_url else MemoryAffinity(),
         )
+
+    def hold(self, task: asyncio.Task[None]) -> None:
+        """Keep a task that nobody waits for until it is done: the event loop does not."""
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def levers_off(self, route: str) -> frozenset[str]:
         """The levers that are out of force on a route, whoever asks."""
