@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fivelevers.engine import Answer, Plan, prepare, session_of, settle
+from fivelevers.engine import Answer, Plan, WithoutUs, prepare, session_of, settle
+from fivelevers.metering.attribution import Basis
 from fivelevers.metering.event import UsageSource
+from fivelevers.order import Mode
 from fivelevers.policy import Caller, parse
 from fivelevers.prices import PriceBook, Usage
 from fivelevers.request import Api
@@ -150,3 +152,32 @@ def test_the_digest_says_what_was_asked_whatever_is_marked() -> None:
     marked = [{"type": "text", "text": "q", "cache_control": {"type": "ephemeral"}}]
     assert digest("q") == digest(marked) == digest("q", stream=True)
     assert len({digest("q"), digest("r"), digest("q", temperature=0)}) == 3
+
+
+def mode(policy: str, session: str = "s", **headers: str) -> Mode:
+    request = parse_request(Api.CHAT, BODY)
+    by = caller(headers={"x-fivelevers-session": session, **headers})
+    return prepare(request, BODY, by, parse(policy), request_id="r", now=1.0).mode("prompt_cache")
+
+
+def test_the_mode_of_a_lever_on_one_request() -> None:
+    on = "{defaults: {holdout: 0, levers: {prompt_cache: {mode: on}}}}"
+    shadow = on.replace("mode: on", "mode: shadow")
+    assert mode("{}") is Mode.OFF
+    assert mode(on) is Mode.ON
+    assert mode(shadow) is Mode.SHADOW
+    for policy in (on, shadow):
+        assert mode(policy, **{"x-fivelevers-skip": "all"}) is Mode.OFF
+        held = policy.replace("holdout: 0", "holdout: 0.5")
+        assert {mode(held, str(n)) for n in range(30)} == {Mode.OFF, mode(policy)}
+    assert mode("{defaults: {holdout: 0, levers: {prompt_cache: {mode: on, percent: 0}}}}") is Mode.OFF
+
+
+@given(alone=st.integers(0, 10**6), read=st.integers(0, 10**6), output=st.integers(0, 10**5))
+def test_what_a_lever_saved_is_the_difference_to_the_usage_without_it(alone: int, read: int, output: int) -> None:
+    usage = Usage(input=alone, cache_read=read, output=output)
+    without = WithoutUs("prompt_cache", Usage(input=alone + read, output=output), Basis.OBSERVED)
+    attempt = settle(plan(), answer(usage=usage), PRICES, event_id="e", without=without)
+    assert attempt.cost_usd is not None
+    assert attempt.cost_without_us_usd == attempt.cost_usd + sum(part.usd for part in attempt.savings)
+    assert [part.usd for part in attempt.savings] == [read * Decimal("1.5e-6")]

@@ -46,7 +46,9 @@ class Memory:
 
 
 async def ask(memory: Memory, system: str, question: str, now: float, **body: Any) -> Considered:
-    request = parse(Api.MESSAGES, {"system": system, "messages": [{"role": "user", "content": f"{question} {QUESTION}"}], **body})
+    request = parse(
+        Api.MESSAGES, {"system": system, "messages": [{"role": "user", "content": f"{question} {QUESTION}"}], **body}
+    )
     return await consider(
         request,
         [True] * len(request.segments),
