@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fivelevers.errors import Problem
+from fivelevers.levers.prompt_cache.terms import Style
 from fivelevers.policy.document import Document, Path
 
 PLUGIN = "fivelevers.proxies.litellm.callback.plugin"
@@ -31,6 +32,25 @@ def clashes(parts: Sequence[Document], host: Host) -> list[Problem]:
     found = [problem for rule in _RULES for part in parts for problem in rule(part)]
     found += _callbacks(parts)
     return [*sorted(found, key=lambda problem: (problem.file or "", problem.line or 0)), *_surroundings(host)]
+
+
+def unmarked(parts: Sequence[Document], style_of: Callable[[str, str], Style]) -> list[Problem]:
+    """Deployments that lever 1 leaves alone, to be known and not to be changed. ``style_of``: (provider, model)."""
+    found = []
+    for part in parts:
+        for path, params in _deployments(part):
+            model, base = str(params.get("model") or ""), str(params.get("api_base") or "")
+            provider, slash, name = model.partition("/")
+            style = style_of(provider, name) if slash else None
+            if style is Style.NONE:
+                why = "gets no cache marks: lever 1 does not know how this provider takes them, and leaves it alone"
+                fix = "nothing to do; the client's own marks pass, and what they read and write is metered"
+                found.append(part.problem((*path, "model"), model, why, fix))
+            elif provider == "openai" and base and not base.startswith("os.environ/") and "api.openai.com" not in base:
+                why = "is not OpenAI's own address: OpenAI's cache fields are kept from it, since it may refuse them"
+                fix = "if it passes requests on to OpenAI, name its host in FIVELEVERS_OPENAI_HOSTS"
+                found.append(part.problem((*path, "api_base"), base, why, fix))
+    return found
 
 
 def _cache(part: Document) -> Iterator[Problem]:

@@ -12,12 +12,14 @@ from rich.console import Console
 
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
 from fivelevers.errors import ContentError, Problem, StoreError
+from fivelevers.order import Mode
 
 if TYPE_CHECKING:
     from fivelevers.policy import Policy
     from fivelevers.policy.document import Document
     from fivelevers.switch import Board
 
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 DEFAULT_POLICY = Path("litellm_config/fivelevers.yaml")
 
 
@@ -64,6 +66,8 @@ def _policy(path: Path, url: str, console: Console) -> int:
         _say(console, "warning", warning)
     unusable = _content_key(reading.policy, console) if reading.policy is not None else 0
     if reading.policy is not None:
+        _memory(reading.policy, console)
+    if reading.policy is not None:
         routes = len(reading.policy.routes)
         console.print(f"{path}: policy {reading.policy.hash}, {routes} routes", markup=False, soft_wrap=True)
         console.print(policy_table(reading.policy, _board(url, console)))
@@ -87,8 +91,17 @@ def _content_key(policy: Policy, console: Console) -> int:
     return 0
 
 
+def _memory(policy: Policy, console: Console) -> None:
+    """Say where lever 1 can remember nothing, and so marks nothing."""
+    wanted = [r.name for r in policy.routes if r.levers.prompt_cache.mode in (Mode.ON, Mode.SHADOW)]
+    if wanted and not os.environ.get("FIVELEVERS_REDIS_URL"):
+        rule = "has no Redis to remember prefixes in, so that nothing is marked"
+        fix = "set FIVELEVERS_REDIS_URL for every proxy (redis://host:port/0)"
+        _say(console, "warning", Problem("prompt_cache", ", ".join(wanted), rule, fix))
+
+
 def _say(console: Console, kind: str, problem: Problem) -> None:
-    console.print(kind, style="red" if kind == "error" else "yellow", end=" ")
+    console.print(kind, style=_COLOURS[kind], end=" ")
     console.print(str(problem), markup=False, soft_wrap=True)
 
 
@@ -113,7 +126,8 @@ def _board(url: str, console: Console) -> Board:
 
 def _litellm(path: Path, url: str, workers: int, replicas: int, console: Console) -> int:
     """Print what clashes; returns how many. Raises OSError or StoreError where it can not be told."""
-    from fivelevers.audit.litellm_config import Host, clashes
+    from fivelevers.audit.litellm_config import Host, clashes, unmarked
+    from fivelevers.providers.cache_rules import style_of
 
     parts = list(_parts(path, set()))
     found = [problem for part in parts for problem in part.problems]
@@ -126,6 +140,8 @@ def _litellm(path: Path, url: str, workers: int, replicas: int, console: Console
         found += lane_problems(lane)
     for problem in found:
         _say(console, "error", problem)
+    for note in unmarked(parts, style_of()):
+        _say(console, "note", note)
     if not found:
         console.print(f"{path}: nothing in it gets in the plugin's way", markup=False, soft_wrap=True)
     return len(found)

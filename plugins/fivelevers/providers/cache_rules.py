@@ -6,7 +6,7 @@ left out on purpose (`fivelevers check` says so).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -72,6 +72,16 @@ def relative(price: Price, rules: CacheRules) -> CachePrices | None:
     rates = {ttl_s: price.rate(kind, prompt_tokens=0) for ttl_s, kind in zip(rules.ttls_s, _WRITES, strict=False)}
     writes = {ttl_s: float(rate / plain) for ttl_s, rate in rates.items() if rate is not None}
     return CachePrices(read=float(read / plain), write=writes)
+
+
+def style_of() -> Callable[[str, str], Style]:
+    """How the models of a provider take marks, by the shipped rules alone: a function of (provider, model)."""
+    rules = shipped()
+
+    def style(provider: str, model: str) -> Style:
+        return next((rule.rules.style for rule in rules if rule.fits(provider, model.lower())), Style.NONE)
+
+    return style
 
 
 def shipped() -> tuple[Rule, ...]:

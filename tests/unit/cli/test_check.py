@@ -197,3 +197,31 @@ def test_content_in_clear_and_a_key_that_is_no_good_are_told(monkeypatch: pytest
     assert (result.exit_code, "unencrypted" in result.output) == (0, False)
     monkeypatch.setenv("FIVELEVERS_CONTENT_KEY", "a passphrase")
     assert run(written(tmp_path / "p.yaml", "routes: []")).exit_code == 0
+
+
+def test_without_a_redis_it_says_that_lever_1_remembers_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = written(tmp_path / "policy.yaml", POLICY)
+    assert "FIVELEVERS_REDIS_URL" in run(policy).output
+    monkeypatch.setenv("FIVELEVERS_REDIS_URL", "redis://127.0.0.1:1/0")
+    assert "no Redis" not in run(policy).output
+
+
+def test_deployments_that_lever_1_leaves_alone_are_noted_and_are_no_problem(tmp_path: Path) -> None:
+    models = "".join(
+        f"  - {{model_name: m, litellm_params: {{model: {model}{base}}}}}\n"
+        for model, base in (
+            ("bedrock/anthropic.claude-sonnet-4-5", ""),
+            ("openai/gpt-4.1", ", api_base: http://gateway/v1"),
+            ("openai/gpt-4.1", ", api_base: https://api.openai.com/v1"),
+            ("anthropic/claude-sonnet-4-5", ""),
+        )
+    )
+    text = f'model_list:\n{models}litellm_settings: {{callbacks: ["{PLUGIN}"]}}\n'
+    result = run("--litellm-config", written(tmp_path / "config.yaml", text))
+    assert result.exit_code == 0, result.output
+    notes = [line for line in result.output.splitlines() if line.startswith("note ")]
+    assert len(notes) == 2
+    assert "config.yaml:2" in notes[0]
+    assert "FIVELEVERS_OPENAI_HOSTS" in notes[1]

@@ -15,7 +15,7 @@ from fivelevers.request import Api, parse
 from tests.wire.random_bodies import ASKS, Ask
 
 APIS = {"chat": Api.CHAT, "messages": Api.MESSAGES, "responses": Api.RESPONSES, "embeddings": Api.EMBEDDINGS}
-ANY = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+ANY = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 
 
 @ANY
