@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 import yaml
@@ -58,9 +59,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     config["router_settings"] = {"disable_cooldowns": True}
     config["litellm_settings"]["callbacks"] = ["tests.wire.impatient.plugin"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    policy = yaml.safe_load((ROOT / "litellm_config/fivelevers.yaml").read_text())
-    policy["routes"] += [*caching.ROUTES, *fleet.ROUTES]
-    (folder / "fivelevers.yaml").write_text(yaml.safe_dump(policy, sort_keys=False))
+    shipped = (ROOT / "litellm_config/fivelevers.yaml").read_text()  # its list of routes stands last
+    (folder / "fivelevers.yaml").write_text(shipped + indent(yaml.safe_dump([*caching.ROUTES, *fleet.ROUTES]), "  "))
     stack = Stack(
         folder / "state",
         workers=2,
