@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -113,8 +114,5 @@ class MemoryAffinity:
 
 
 def _leading(path: Path, there: Callable[[Step], bool]) -> int:
-    """How many steps of the path are there, from the first on without a gap."""
-    for at, step in enumerate(path.steps):
-        if not there(step):
-            return at
-    return len(path.steps)
+    """How many steps of the path are there. A step is only while all before it are, so that halving finds the last."""
+    return bisect_left(path.steps, True, key=lambda step: not there(step))
