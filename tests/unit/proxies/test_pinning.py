@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -145,6 +146,41 @@ def test_the_holdout_goes_where_litellm_sends_it_and_tells_where_that_was(module
 
     asyncio.run(answered())
     assert among(module, state, fleet, treated) == ["b"]
+
+
+def test_an_answer_from_a_cache_leaves_nothing_behind(module: ModuleType, state: State) -> None:
+    fleet = [deployment("a"), deployment("b")]
+
+    async def hit() -> None:
+        pin = module.pinning(plan(), {}, state)
+        (chosen,) = await pin.among("pinned-llama", fleet, {})
+        cached = replace(answer(chosen["model_info"]["id"], Usage()), usage=None)
+        await pin.answered(cached, log(details=None))
+
+    async def held() -> list[int]:
+        replicas = [module.replica_of(one) for one in fleet]
+        path = module.pinning(plan(), {}, state).path
+        return [(await state.affinity.place("pinned-llama", [one], path)).held for one in replicas]
+
+    asyncio.run(hit())
+    assert asyncio.run(held()) == [0, 0]
+
+
+def test_of_one_that_is_left_while_others_cool_down_it_is_known_what_it_holds(
+    module: ModuleType, state: State, proxy_server: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    litellm, fleet = import_module("litellm"), [deployment("a"), deployment("b")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # theirs
+        monkeypatch.setattr(proxy_server, "llm_router", litellm.Router(model_list=fleet))
+
+    async def answered() -> None:
+        pin = module.pinning(plan(), {}, state)
+        assert await pin.among("pinned-llama", fleet[1:], {}) is None
+        await pin.answered(answer("b", Usage(input=2000)), log(details=None))
+
+    asyncio.run(answered())
+    assert among(module, state, fleet) == ["b"]
 
 
 def test_a_managed_prefix_stays_where_its_usage_says_that_it_was_written(module: ModuleType, state: State) -> None:

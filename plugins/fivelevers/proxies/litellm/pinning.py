@@ -80,7 +80,8 @@ class Pinning:
     async def _among(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
         self.said = ""
         self._group = group
-        self._replicas = {_id(deployment): replica_of(deployment) for deployment in deployments}
+        several = len(deployments) > 1 or _cooling_down(group)
+        self._replicas = {_id(deployment): replica_of(deployment) for deployment in deployments} if several else {}
         if not self._acts or len(deployments) < 2:
             return None
         by_id = {_id(deployment): deployment for deployment in await _left(group, deployments, kwargs)}
@@ -115,6 +116,9 @@ class Pinning:
 
     async def answered(self, answer: Answer, kwargs: Mapping[str, Any]) -> None:
         """An attempt ended well: its prefix is there now."""
+        if answer.usage is None and answer.reported:  # it came from a cache of answers, and no deployment had it
+            await self.failed(None)
+            return
         placed, self._placed = self._placed, None
         name = answer.deployment or ""
         replica = self._replicas.get(name)
@@ -166,9 +170,18 @@ def pinning(plan: Plan, hints: Mapping[str, Any], state: State) -> Pinning | Non
     return Pinning(plan, state, acts=plan.mode(LEVER) is Mode.ON)
 
 
+def _router() -> Any:
+    return getattr(sys.modules.get("litellm.proxy.proxy_server"), "llm_router", None)
+
+
+def _cooling_down(group: str) -> bool:
+    """Whether a group whose list has one deployment at the most has more of them."""
+    return len(getattr(_router(), "model_name_to_deployment_indices", {}).get(group, ())) > 1
+
+
 async def _left(group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any]:
     """What LiteLLM's later filters (Router.async_get_healthy_deployments) will leave; nothing where we can not say."""
-    router = getattr(sys.modules.get("litellm.proxy.proxy_server"), "llm_router", None)
+    router = _router()
     if router is None or router.enable_pre_call_checks or "usage-based" in str(router.routing_strategy):
         return []  # a limit that only LiteLLM knows may be reached
     left = get_order_filtered_deployments(deployments, target_order=kwargs.get("_target_order"))
