@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from fivelevers.audit.calls import Text
 from fivelevers.levers.prompt_cache.opening import Opening, opening_of
 from fivelevers.request import Api, Request, canonical_json, parse
-
-API_OF_CALL: Final = {
-    "completion": Api.CHAT,
-    "acompletion": Api.CHAT,
-    "anthropic_messages": Api.MESSAGES,
-    "responses": Api.RESPONSES,
-    "aresponses": Api.RESPONSES,
-    "embedding": Api.EMBEDDINGS,
-    "aembedding": Api.EMBEDDINGS,
-}
-"""LiteLLM's call types."""
 
 # What LiteLLM writes in the place of text: where a callback must not see it, and where its table cuts it.
 _REDACTED, _TRUNCATED = b"redacted-by-litellm", b"litellm_truncated"

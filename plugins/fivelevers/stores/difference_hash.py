@@ -9,39 +9,27 @@ from importlib.resources import files
 from typing import Any
 
 import orjson
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from fivelevers.errors import StoreError
 from fivelevers.levers.prompt_cache.difference import Section, What
 from fivelevers.levers.prompt_cache.tally import Parted, Place
 from fivelevers.metering.cost import PICODOLLAR
+from fivelevers.stores.redis_connection import connect
 
 KEY = "fl:differences:"
 DAYS = 8  # days that a hash is kept: this one and a week
 PLACES_A_DAY = 2000  # some 600 kB
-LIMIT_S = 0.5
 _DAY_S = 86_400
 
 _ADD = (files("fivelevers.stores") / "difference_hash.lua").read_text(encoding="utf-8")
 
 
 class DifferenceHash:
-    """The hashes behind a Redis URL. Each call raises StoreError when Redis does not answer within ``LIMIT_S``."""
+    """The hashes behind a Redis URL. Each call raises StoreError when Redis does not answer in time."""
 
     def __init__(self, url: str) -> None:
-        try:
-            self._redis = Redis.from_url(
-                url,
-                socket_timeout=LIMIT_S,
-                socket_connect_timeout=LIMIT_S,
-                retry=Retry(NoBackoff(), 1),  # the first one may find a connection that a restarted Redis has closed
-                decode_responses=True,
-            )
-        except ValueError as error:
-            raise StoreError(f"FIVELEVERS_REDIS_URL: can not be used: {error}; write redis://host:port/0") from error
+        self._redis = connect(url)
 
     def add(self, sums: Mapping[Place, Parted], at: float) -> None:
         """Add to the sums of the day of ``at`` (seconds since the epoch): one atomic step."""

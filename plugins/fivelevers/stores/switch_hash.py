@@ -7,34 +7,22 @@ from dataclasses import asdict
 from importlib.resources import files
 
 import orjson
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from fivelevers.errors import StoreError
+from fivelevers.stores.redis_connection import connect
 from fivelevers.switch import Action, Switch
 
 KEY = "fl:switches"
-LIMIT_S = 0.5
 
 _PUT = (files("fivelevers.stores") / "switch_hash.lua").read_text(encoding="utf-8")
 
 
 class SwitchHash:
-    """The hash behind a Redis URL. Each call raises StoreError when Redis does not answer within ``LIMIT_S``."""
+    """The hash behind a Redis URL. Each call raises StoreError when Redis does not answer in time."""
 
     def __init__(self, url: str) -> None:
-        try:
-            self._redis = Redis.from_url(
-                url,
-                socket_timeout=LIMIT_S,
-                socket_connect_timeout=LIMIT_S,
-                retry=Retry(NoBackoff(), 1),  # the first one may find a connection that a restarted Redis has closed
-                decode_responses=True,
-            )
-        except ValueError as error:
-            raise StoreError(f"FIVELEVERS_REDIS_URL: can not be used: {error}; write redis://host:port/0") from error
+        self._redis = connect(url)
 
     def read(self) -> list[Switch]:
         try:

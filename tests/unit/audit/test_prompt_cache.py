@@ -60,10 +60,11 @@ def test_a_prompt_that_repeats_saves_most_of_its_input(prices: PriceBook) -> Non
 
 def test_prompts_that_never_repeat_are_left_alone(prices: PriceBook) -> None:
     """But for the few writes that it takes to find out."""
-    calls = [call(n * 30.0, body=body("Hi", f"{n:06} {SYSTEM}"), input=2705) for n in range(600)]
+    calls = [call(n * 30.0, body=body("Hi", f"{n:06} {SYSTEM}"), input=2705) for n in range(1000)]
     line = only_line(audited(prices, calls))
     assert line.saving is not None
-    assert -line.input_usd * Decimal("0.01") < line.saving[0] <= 0
+    assert line.projected.marks < 40
+    assert -line.input_usd * Decimal("0.02") < line.saving[0] <= 0
 
 
 def test_tokens_alone_tell_no_saving_but_what_was_wasted_and_the_most_there_is(prices: PriceBook) -> None:

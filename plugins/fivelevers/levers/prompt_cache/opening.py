@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from fivelevers.request import DIGEST_BYTES, Api, Request, SegmentKind, canonical_json
+from fivelevers.request import DIGEST_BYTES, Api, Request, Segment, SegmentKind, canonical_json
 
 # Parameters whose change ends a cached prefix. Sources: Anthropic's "Prompt caching" ("What invalidates the cache") and
 # OpenAI's "Prompt caching" (structured outputs: the schema is a prefix of the system message), read 2026-11.
@@ -61,13 +61,18 @@ def opening_of(body: Mapping[str, Any], request: Request) -> Opening:
 
 def opening_chars(request: Request) -> int:
     """About as many characters as the request's opening has."""
-    return sum(segment.chars for segment in request.segments if segment.kind is not SegmentKind.MESSAGE)
+    return sum(segment.chars for segment in _segments(request))
 
 
 def fingerprint(request: Request) -> bytes:
     """Equal for requests whose openings are surely equal, from digests that are there already."""
-    digests = [segment.digest for segment in request.segments if segment.kind is not SegmentKind.MESSAGE]
+    digests = (segment.digest for segment in _segments(request))
     return sha256(b"".join((request.params, *digests))).digest()[:DIGEST_BYTES]
+
+
+def _segments(request: Request) -> Iterator[Segment]:
+    """Those before the conversation; it may be long, and none of it is looked at."""
+    return takewhile(lambda segment: segment.kind is not SegmentKind.MESSAGE, request.segments)
 
 
 def _system(api: Api, body: Mapping[str, Any]) -> Iterator[str]:
