@@ -21,7 +21,8 @@ def prompt(*words: str) -> Conversation:
 def ask(simulator: Running, replica: str, *texts: str, **params: Any) -> Any:
     messages: list[Any] = [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(texts)]
     with openai.OpenAI(base_url=f"{simulator.url}/replica/{replica}/v1", api_key="any", max_retries=0) as client:
-        return client.chat.completions.create(model="llama-3.1-8b", messages=messages, **params)
+        answer: Any = client.chat.completions.create(model="llama-3.1-8b", messages=messages, **params)
+        return list(answer) if params.get("stream") else answer
 
 
 FIRST = "What is 17 * 23 + 4? " + "Consider the house rules of the north wing. " * 40
@@ -40,7 +41,7 @@ def test_a_conversation_reads_its_own_blocks_where_it_was_and_nowhere_else(simul
 
 def test_a_stream_tells_the_cached_tokens_too(simulator: Running) -> None:
     ask(simulator, "a", FIRST)
-    chunks = list(ask(simulator, "a", FIRST, stream=True, stream_options={"include_usage": True}))
+    chunks = ask(simulator, "a", FIRST, stream=True, stream_options={"include_usage": True})
     assert chunks[-1].usage.prompt_tokens_details.cached_tokens > 300
 
 

@@ -24,14 +24,15 @@ from redis.exceptions import RedisError
 from fivelevers.errors import StoreError
 from fivelevers.levers.prompt_cache.affinity import Ending, Path, Placement, Replica
 
-LIMIT_S: Final = 0.05
+LIMIT_S: Final = 0.05  # that a request waits
+LATER_LIMIT_S: Final = 0.5  # for what is noted down when nobody waits any more
 AGAIN_AFTER_S: Final = 1.0  # a Redis that did not answer: requests shall not wait for it one by one
 KEEP_S: Final = 6 * 3600
 MAX_LIVE: Final = 50_000  # prefixes of one managed deployment: about 5 MB
 
 
 class Affinity(Protocol):
-    """Where it is noted down. Every call may raise StoreError, within ``LIMIT_S``."""
+    """Where it is noted down. Every call may raise StoreError: those that choose within ``LIMIT_S``."""
 
     async def place(self, group: str, replicas: Sequence[Replica], path: Path) -> Placement:
         """Choose a replica (at least one is given) for a request, and note that it has it."""
@@ -76,25 +77,27 @@ class RedisAffinity:
             what, placement.mark, placement.work, ending.first_token_ago_s or 0.0, replica.prefill_tokens_per_s,
             added, placement.placed_at, gone_until,
         ]  # fmt: skip
-        await self._run("ended", _keys(placement.group, replica.id), arguments)
+        await self._run("ended", _keys(placement.group, replica.id), arguments, later=True)
 
     async def live(self, group: str, deployments: Sequence[str], path: Path) -> dict[str, int]:
         keys = [_live_key(group, deployment) for deployment in deployments]
         return dict(zip(deployments, await self._run("live", keys, [_packed(path)]), strict=True))
 
     async def keep(self, group: str, deployment: str, path: Path, ttl_s: int) -> None:
-        await self._run("keep", [_live_key(group, deployment)], [_packed(path), ttl_s, MAX_LIVE])
+        await self._run("keep", [_live_key(group, deployment)], [_packed(path), ttl_s, MAX_LIVE], later=True)
 
     async def close(self) -> None:
         if self._redis is not None:
             await self._redis.aclose()
 
-    async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[bytes | str | float]) -> Any:
+    async def _run(
+        self, script: str, keys: Sequence[str], arguments: Sequence[bytes | str | float], *, later: bool = False
+    ) -> Any:
         if time.monotonic() < self._asked_from:
             raise StoreError("redis: did not answer a moment ago: no deployment is pinned")
         redis = self._open()
         try:
-            async with asyncio.timeout(self.limit_s):
+            async with asyncio.timeout(max(LATER_LIMIT_S, self.limit_s) if later else self.limit_s):
                 return await self._scripts[script](keys, arguments, redis)
         except (RedisError, OSError, TimeoutError) as error:
             self._asked_from = time.monotonic() + AGAIN_AFTER_S
@@ -107,7 +110,7 @@ class RedisAffinity:
         try:
             redis = Redis.from_url(
                 self._url,
-                socket_timeout=self.limit_s,
+                socket_timeout=max(LATER_LIMIT_S, self.limit_s),
                 socket_connect_timeout=self.limit_s,
                 retry=Retry(NoBackoff(), 1),  # the first one may find a connection that a restarted Redis has closed
             )
