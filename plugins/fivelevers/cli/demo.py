@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from fivelevers.cli.report import read_lines
 from fivelevers.cli.tables import reconciliation_table, report_table
+from fivelevers.embedded.files import checkout
 from fivelevers.embedded.interrupt import Interrupted, interruptible
 from fivelevers.embedded.stack import Stack
 from fivelevers.errors import FiveLeversError, StackError
@@ -22,6 +24,7 @@ from fivelevers.metering.reconcile import Reconciliation
 from fivelevers.metering.report import GroupBy
 
 _SETTLE_LIMIT_S = 20.0
+_POLICY = "examples/traffic/fivelevers.yaml"  # the shipped one has every lever off
 
 
 def demo(
@@ -57,9 +60,13 @@ def demo(
 
 
 def _run(state_dir: Path, speed: float, limit: int | None, workers: int, console: Console) -> bool:
-    stack = Stack(state_dir, workers=workers, tell=lambda step: console.print(f"  {step}", style="dim"))
+    root = checkout()
+    policy = root / _POLICY if root and not os.environ.get("FIVELEVERS_POLICY") else None
+    stack = Stack(
+        state_dir, workers=workers, policy=policy, tell=lambda step: console.print(f"  {step}", style="dim")
+    )  # fmt: skip
     with stack:
-        root, keys = stack.files.simulator_root, stack.files.keys
+        keys = stack.files.keys
         if root is None or keys is None:
             raise StackError("no example traffic here: run the demo in a checkout of fivelevers")
         console.print(f"Replaying examples/traffic through Envoy at {stack.envoy_url}")
