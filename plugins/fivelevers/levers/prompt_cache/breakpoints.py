@@ -175,11 +175,11 @@ def _held(seen: Visit, entry_of: Callable[[Node], Entry | None]) -> Callable[[in
 def _alone(
     positions: Sequence[Position], seen: Visit, client: Mapping[int, int], rules: CacheRules, now: float
 ) -> Spend:
-    """Without us. OpenAI's implicit mode writes the newest message beside what is marked."""
-    marks = dict(client)
-    if rules.style is Style.BREAKPOINTS:
+    """Without us. OpenAI's implicit mode writes the newest message beside what is marked, and reads any before it."""
+    marks, implicit = dict(client), rules.style is Style.BREAKPOINTS
+    if implicit:
         marks.setdefault(seen.tip, rules.ttls_s[0])
-    return spend(positions, marks, _held(seen, lambda node: node.client_entry), rules, now)
+    return spend(positions, marks, _held(seen, lambda node: node.client_entry), rules, now, implicit=implicit)
 
 
 def _automatic(positions: Sequence[Position], seen: Visit, rules: CacheRules, now: float) -> Use:

@@ -42,10 +42,19 @@ class Spend:
     read_at: int | None
 
 
-def spend(positions: Sequence[Position], marks: Mapping[int, int], held: Held, rules: CacheRules, now: float) -> Spend:
-    """``marks``: TTL in seconds by index of position."""
+def spend(
+    positions: Sequence[Position],
+    marks: Mapping[int, int],
+    held: Held,
+    rules: CacheRules,
+    now: float,
+    *,
+    implicit: bool = False,
+) -> Spend:
+    """``marks``: TTL in seconds by index of position. ``implicit``: OpenAI's mode, which looks at all ends."""
     places = [at for at in sorted(marks) if positions[at].tokens >= rules.minimum_tokens]
-    found = _found(positions, places, held, rules, now)
+    limit = 1 if rules.style is Style.BREAKPOINTS and not implicit else rules.look_back_blocks
+    found = _found(positions, places, held, limit, now)
     read_at = max(found, default=None)
     end = read = 0 if read_at is None else positions[read_at].tokens
     entries = {at: Entry(entry.ttl_s, max(entry.ends_at, now + entry.ttl_s)) for at, entry in found.items()}
@@ -61,10 +70,9 @@ def spend(positions: Sequence[Position], marks: Mapping[int, int], held: Held, r
 
 
 def _found(
-    positions: Sequence[Position], places: Sequence[int], held: Held, rules: CacheRules, now: float
+    positions: Sequence[Position], places: Sequence[int], held: Held, limit: int | None, now: float
 ) -> dict[int, Entry]:
-    """The nearest live entry that each mark looks back to; a breakpoint of OpenAI's looks at its own place alone."""
-    limit = 1 if rules.style is Style.BREAKPOINTS else rules.look_back_blocks
+    """The nearest live entry that each mark looks back to; an explicit breakpoint looks at its own place."""
     found = {}
     for place in places:
         for at in range(place, -1, -1):
