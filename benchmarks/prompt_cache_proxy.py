@@ -31,12 +31,13 @@ from rich.progress import track
 from benchmarks.rig.machine import about
 from benchmarks.rig.proxies import KEYS, ROOT
 from fivelevers.embedded.stack import Stack
+from fivelevers.levers.prompt_cache.marks import Dialect, places
 from fivelevers.levers.prompt_cache.prefix import prefix_of
 from fivelevers.levers.prompt_cache.replay import Replay
 from fivelevers.levers.prompt_cache.terms import Style
 from fivelevers.prices import Kind, PriceBook, find_litellm_map
 from fivelevers.providers.cache_rules import TermBook
-from fivelevers.request import Api, parse
+from fivelevers.request import Api, SegmentKind, parse
 
 TARGET = 0.02
 PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages", "responses": "/v1/responses"}
@@ -47,11 +48,11 @@ WORDS = ("parcel", "depot", "invoice", "ledger", "route", "window", "driver", "c
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request of a session, in no API's shape. ``turns``: user, assistant, user ..."""
+    """One request of a session, in no API's shape. ``turns``: user, assistant, user ..., each in blocks of text."""
 
     workload: str
     system: str
-    turns: tuple[str, ...]
+    turns: tuple[tuple[str, ...], ...]
 
 
 def text(rng: random.Random, tokens: int) -> str:
@@ -61,24 +62,27 @@ def text(rng: random.Random, tokens: int) -> str:
 def session(workload: str, number: int, seed: int) -> list[Ask]:
     rng, shared = random.Random(f"{seed} {workload} {number}"), random.Random(f"{seed} {workload}")
     if workload == "agent":
-        system, turns, asks = text(shared, 1800), [text(rng, 300)], []
+        system, turns, asks = text(shared, 1800), [(text(rng, 300),)], []
         for _ in range(8):
             asks.append(Ask(workload, system, tuple(turns)))
-            turns += [text(rng, 150), text(rng, rng.randrange(100, 900))]
+            turns += [(text(rng, 150),), (text(rng, rng.randrange(100, 900)),)]
         return asks
     if workload == "support":
         system = text(shared, 2000) + "\n\n" + text(shared, 5000)
-        return [Ask(workload, system, (text(rng, 20),)) for _ in range(4)]
+        return [Ask(workload, system, ((text(rng, 20),),)) for _ in range(4)]
     pages = [text(shared, 700) for _ in range(6)]
     chosen = [pages[rng.randrange(3)], pages[3 + rng.randrange(3)]]
     system = text(shared, 400)
-    return [Ask(workload, system, ("\n\n".join([*chosen, text(rng, 20)]),)) for _ in range(3)]
+    return [Ask(workload, system, ((*chosen, text(rng, 20)),)) for _ in range(3)]
 
 
 def body(api: str, model: str, ask: Ask, *, stream: bool) -> dict[str, Any]:
     schema = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
     tool = {"name": "read_file", "description": "Reads a file of the project."}
-    turns = [{"role": ("user", "assistant")[at % 2], "content": said} for at, said in enumerate(ask.turns)]
+    turns = [
+        {"role": ("user", "assistant")[at % 2], "content": [_block(api, at % 2, part) for part in said]}
+        for at, said in enumerate(ask.turns)
+    ]
     base: dict[str, Any] = {"model": model, "stream": stream}
     if api == "chat":
         tools: list[Any] = [{"type": "function", "function": {**tool, "parameters": schema}}]
@@ -88,6 +92,21 @@ def body(api: str, model: str, ask: Ask, *, stream: bool) -> dict[str, Any]:
         return {**base, "tools": tools, "system": ask.system, "messages": turns, "max_tokens": 60}
     tools = [{"type": "function", **tool, "parameters": schema}]
     return {**base, "tools": tools, "instructions": ask.system, "input": turns}
+
+
+def _block(api: str, answer: int, part: str) -> dict[str, str]:
+    return {"type": ("input_text", "output_text")[answer] if api == "responses" else "text", "text": part}
+
+
+def takes(api: str, name: str, sent: dict[str, Any]) -> list[bool]:
+    """Which segments can carry a mark once LiteLLM has brought the request into its provider's shape."""
+    segments = parse(Api(api), sent).segments
+    if name == "claude" and api == "responses":  # becomes a chat, whose texts all can
+        return [True] * len(segments)
+    if name == "gpt" and api == "messages":  # becomes a Responses call, whose instructions, tools and answers can not
+        return [segment.kind is SegmentKind.MESSAGE and segment.role == "user" for segment in segments]
+    dialect = Dialect.ANTHROPIC if name == "claude" else Dialect.OPENAI
+    return [place is not None for place in places(Api(api), sent, dialect)]
 
 
 def config() -> dict[str, Any]:
@@ -172,7 +191,10 @@ def predicted_saved(log: list[Any], tokens_per_char: dict[str, float]) -> float:
         rules, prices = (found := terms.of(provider, model, None)).rules, found.prices
         assert prices is not None
         request = parse(Api(api), sent)
-        positions = prefix_of(request, b"", tokens_per_char[name], system_first=rules.style is Style.MARKS)
+        system_first = rules.style is Style.MARKS
+        positions = prefix_of(
+            request, b"", tokens_per_char[name], takes=takes(api, name, sent), system_first=system_first
+        )
         decision = replays[name].take("on", positions, prices, rules, at=at)
         rate = book.list_price(model, provider=provider).rate(Kind.INPUT, prompt_tokens=0)
         saved += float(rate or 0) * (decision.client_alone.cost(prices) - decision.expected.cost(prices))
