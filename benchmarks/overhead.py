@@ -1,6 +1,6 @@
 """What the plugin costs a proxy: bare LiteLLM against LiteLLM with the plugin, in turns, in one run.
 
-    python -m benchmarks.overhead --json OUT [--boots 3] [--requests 3000] [--levers off|shadow] [--quick]
+    python -m benchmarks.overhead --json OUT [--boots 3] [--requests 3000] [--levers off|shadow|on] [--quick]
 
 Both proxies have one worker, the shipped config and the same simulator, which answers at once; they are asked directly.
 Short blocks of requests alternate between the two, a request of one has its twin in the other, so what the machine does
@@ -65,7 +65,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--boots", type=int, default=3, help="how often both proxies are booted (%(default)s)")
     parser.add_argument("--requests", type=int, default=3000, help="to each proxy in each boot (%(default)s)")
     parser.add_argument("--memory-requests", type=int, default=20_000, help="to each proxy, once (%(default)s)")
-    parser.add_argument("--levers", choices=("off", "shadow"), default="off", help="mode of every lever (%(default)s)")
+    parser.add_argument(
+        "--levers", choices=("off", "shadow", "on"), default="off", help="mode of every lever (%(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="one boot and few requests: whether it runs, no figures")
     return parser.parse_args()

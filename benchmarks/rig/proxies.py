@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from fivelevers.embedded import commands, environment
-from fivelevers.embedded.health import http_ok
+from fivelevers.embedded.health import http_ok, redis_ok
 from fivelevers.embedded.ports import HOST, Port
 from fivelevers.embedded.process import Process
 from fivelevers.order import LEVER_NAMES
@@ -65,8 +65,22 @@ def simulator(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """An empty Redis; its URL."""
+    port = Port()
+    env = environment.inherited({}, simulated=True)
+    process = Process("redis", commands.redis(env, port.number), log=folder / "redis.log", env=env, cwd=folder)
+    try:
+        process.wait_until(lambda: redis_ok(HOST, port.number), _BOOT_LIMIT_S)
+        yield f"redis://{HOST}:{port.number}/0"
+    finally:
+        process.stop()
+        port.release()
+
+
+@contextmanager
 def booted(folder: Path, simulator_url: str, mode: str) -> Iterator[Pair]:
-    """Both proxies, freshly booted; every lever of every route is in ``mode`` (off or shadow)."""
+    """Both proxies, freshly booted, and a Redis; every lever of every route is in ``mode`` (off, shadow or on)."""
     folder.mkdir()
     env = {**environment.inherited({}, simulated=True), **environment.LITELLM_QUIET}
     env |= environment.upstream(simulator_url)
@@ -74,6 +88,7 @@ def booted(folder: Path, simulator_url: str, mode: str) -> Iterator[Pair]:
     env |= {"FIVELEVERS_POLICY": str(_policy(folder, mode)), "FIVELEVERS_STATE_DIR": str(folder / "state")}
     env["FIVELEVERS_LEDGER_URL"] = f"sqlite:///{folder}/ledger.db"
     with ExitStack() as running:
+        env["FIVELEVERS_REDIS_URL"] = running.enter_context(redis(folder))
         ports = {name: Port() for name in ("bare", "ours")}
         processes = {name: _start(running, folder, name, port.number, env) for name, port in ports.items()}
         for port in ports.values():
