@@ -34,8 +34,23 @@ def clashes(parts: Sequence[Document], host: Host) -> list[Problem]:
     return [*sorted(found, key=lambda problem: (problem.file or "", problem.line or 0)), *_surroundings(host)]
 
 
-def unmarked(parts: Sequence[Document], style_of: Callable[[str, str], Style]) -> list[Problem]:
-    """Deployments that lever 1 leaves alone, to be known and not to be changed. ``style_of``: (provider, model)."""
+def notes(parts: Sequence[Document], style_of: Callable[[str, str], Style]) -> list[Problem]:
+    """Where lever 1 stands aside, to be known and not to be changed. ``style_of``: (provider, model)."""
+    return [*_unmarked(parts, style_of), *(note for part in parts for note in _unpinned(part))]
+
+
+def _unpinned(part: Document) -> Iterator[Problem]:
+    why = "leaves the choice of a deployment to LiteLLM, which alone knows its limits: `affinity` does nothing"
+    fix = "nothing to do, or take it out where affinity shall choose"
+    checks: Path = ("router_settings", "enable_pre_call_checks")
+    if part.at(checks) is True:
+        yield part.problem(checks, True, why, fix)
+    strategy: Path = ("router_settings", "routing_strategy")
+    if str(part.at(strategy) or "").startswith("usage-based"):
+        yield part.problem(strategy, part.at(strategy), why, fix)
+
+
+def _unmarked(parts: Sequence[Document], style_of: Callable[[str, str], Style]) -> list[Problem]:
     found = []
     for part in parts:
         for path, params in _deployments(part):

@@ -126,7 +126,7 @@ def _board(url: str, console: Console) -> Board:
 
 def _litellm(path: Path, url: str, workers: int, replicas: int, console: Console) -> int:
     """Print what clashes; returns how many. Raises OSError or StoreError where it can not be told."""
-    from fivelevers.audit.litellm_config import Host, clashes, unmarked
+    from fivelevers.audit.litellm_config import Host, clashes, notes
     from fivelevers.providers.cache_rules import style_of
 
     parts = list(_parts(path, set()))
@@ -140,7 +140,7 @@ def _litellm(path: Path, url: str, workers: int, replicas: int, console: Console
         found += lane_problems(lane)
     for problem in found:
         _say(console, "error", problem)
-    for note in unmarked(parts, style_of()):
+    for note in notes(parts, style_of()):
         _say(console, "note", note)
     if not found:
         console.print(f"{path}: nothing in it gets in the plugin's way", markup=False, soft_wrap=True)

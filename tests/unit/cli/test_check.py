@@ -219,9 +219,11 @@ def test_deployments_that_lever_1_leaves_alone_are_noted_and_are_no_problem(tmp_
         )
     )
     text = f'model_list:\n{models}litellm_settings: {{callbacks: ["{PLUGIN}"]}}\n'
+    text += "router_settings: {enable_pre_call_checks: true, routing_strategy: usage-based-routing-v2}\n"
     result = run("--litellm-config", written(tmp_path / "config.yaml", text))
     assert result.exit_code == 0, result.output
     notes = [line for line in result.output.splitlines() if line.startswith("note ")]
-    assert len(notes) == 2
+    assert len(notes) == 4
     assert "config.yaml:2" in notes[0]
     assert "FIVELEVERS_OPENAI_HOSTS" in notes[1]
+    assert all("affinity" in note for note in notes[2:])
