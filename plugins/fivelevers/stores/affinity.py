@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import time
 from collections.abc import Sequence
 from hashlib import sha256
 from importlib.resources import files
@@ -23,10 +22,10 @@ from redis.exceptions import RedisError
 
 from fivelevers.errors import StoreError
 from fivelevers.levers.prompt_cache.affinity import Ending, Path, Placement, Replica
+from fivelevers.stores.breaker import Breaker
 
 LIMIT_S: Final = 0.05  # that a request waits
 LATER_LIMIT_S: Final = 0.5  # for what is noted down when nobody waits any more
-AGAIN_AFTER_S: Final = 1.0  # a Redis that did not answer: requests shall not wait for it one by one
 KEEP_S: Final = 6 * 3600
 MAX_LIVE: Final = 50_000  # prefixes of one managed deployment: about 5 MB
 
@@ -57,7 +56,7 @@ class RedisAffinity:
         self._url = url
         self._redis: Redis | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._asked_from = 0.0
+        self.breaker = Breaker()
 
     async def place(self, group: str, replicas: Sequence[Replica], path: Path) -> Placement:
         keys = [key for replica in replicas for key in _keys(group, replica.id)]
@@ -93,15 +92,17 @@ class RedisAffinity:
     async def _run(
         self, script: str, keys: Sequence[str], arguments: Sequence[bytes | str | float], *, later: bool = False
     ) -> Any:
-        if time.monotonic() < self._asked_from:
+        if self.breaker.open:
             raise StoreError("redis: did not answer a moment ago: no deployment is pinned")
         redis = self._open()
         try:
             async with asyncio.timeout(max(LATER_LIMIT_S, self.limit_s) if later else self.limit_s):
-                return await self._scripts[script](keys, arguments, redis)
+                answer = await self._scripts[script](keys, arguments, redis)
         except (RedisError, OSError, TimeoutError) as error:
-            self._asked_from = time.monotonic() + AGAIN_AFTER_S
+            self.breaker.failed()
             raise StoreError(f"redis: deployments can not be pinned: {error or type(error).__name__}") from error
+        self.breaker.worked()
+        return answer
 
     def _open(self) -> Redis:
         loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
 """Lever 1's memory in Redis, shared by every replica: what is known of each prefix, and how routes reuse theirs.
 
-A request waits for one look-up alone, ``LIMIT_S`` at the most; what it taught is written behind it. A Redis that does
-not answer is left alone for ``REST_S``, so that it costs the fleet one late request a second and not all of them.
+A request waits for one look-up alone, ``LIMIT_S`` at the most; what it taught is written behind it. A Redis that fails
+again and again is left alone for a while.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from fivelevers import metrics
 from fivelevers.errors import StoreError
 from fivelevers.levers.prompt_cache.node import STATE_BYTES, Node
 from fivelevers.levers.prompt_cache.reuse import Hazards, expired
+from fivelevers.stores.breaker import Breaker
 
 LIMIT_S = 0.05
-REST_S = 1.0
 LIVES_S = 7200  # after its last visit; longer than any provider keeps an entry that nobody reads
 FLUSH_EVERY_S = 0.05
 SHARE_EVERY_S = 10.0  # reuse statistics, written and read back: what is made of them is renewed once a minute
@@ -46,7 +46,7 @@ class Prefixes:
         self._url = url
         self._redis: Redis | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._rests_until = 0.0
+        self.breaker = Breaker()
         self._nodes: dict[tuple[bytes, bytes], bytes] = {}
         self._counts: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._hazards: dict[str, Hazards] = {}
@@ -60,8 +60,9 @@ class Prefixes:
             async with asyncio.timeout(LIMIT_S):
                 found = await self._scripts[0]([_key(scope)], [b"".join(nodes), LIVES_S], redis)
         except (RedisError, OSError, TimeoutError) as error:
-            self._rest()
+            self.breaker.failed()
             raise StoreError(f"redis: prefixes can not be looked up: {type(error).__name__}: {error}") from error
+        self.breaker.worked()
         return _found(nodes, found)
 
     def note(self, scope: bytes, nodes: Mapping[bytes, Node], route: str, counts: Mapping[str, float]) -> None:
@@ -89,22 +90,23 @@ class Prefixes:
     def _open(self) -> Redis:
         if not self._url:
             raise StoreError("FIVELEVERS_REDIS_URL is not set: no prefix is remembered")
-        if time.monotonic() < self._rests_until:
+        if self.breaker.open:
             raise StoreError("redis: did not answer a moment ago")
         loop = asyncio.get_running_loop()
         if self._redis is None or self._loop is not loop:
             self._loop, self._flush = loop, None
-            self._redis = Redis.from_url(
-                self._url,
-                socket_timeout=LIMIT_S * 10,  # of what is written behind; look-ups have their own limit
-                socket_connect_timeout=LIMIT_S,
-                retry=Retry(NoBackoff(), 1),  # the first one may find a connection that a restarted Redis has closed
-            )
+            try:
+                self._redis = Redis.from_url(
+                    self._url,
+                    socket_timeout=LIMIT_S * 10,  # of what is written behind; look-ups have their own limit
+                    socket_connect_timeout=LIMIT_S,
+                    retry=Retry(NoBackoff(), 1),  # the first may find a connection that a restarted Redis has closed
+                )
+            except ValueError as error:
+                fix = "write redis://host:port/0"
+                raise StoreError(f"FIVELEVERS_REDIS_URL: can not be used: {error}; {fix}") from error
             self._scripts = self._redis.register_script(_LOOK), self._redis.register_script(_NOTE)
         return self._redis
-
-    def _rest(self) -> None:
-        self._rests_until = time.monotonic() + REST_S
 
     async def _write(self) -> None:
         """Until nothing waits: what comes while Redis is written to finds this task still running."""
@@ -120,7 +122,7 @@ class Prefixes:
                     for route in tuple(self._hazards):
                         await self._share(redis, route)
             except (RedisError, OSError, StoreError) as error:
-                self._rest()
+                self.breaker.failed()
                 metrics.count_bypass("prompt_cache", "redis", StoreError(f"redis: is not written to: {error}"))
                 return  # the next request tries again
             waits = bool(self._nodes or self._counts)

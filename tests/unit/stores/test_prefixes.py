@@ -13,6 +13,7 @@ from fivelevers.errors import StoreError
 from fivelevers.levers.prompt_cache.node import Entry, Node, Role
 from fivelevers.levers.prompt_cache.reuse import entered
 from fivelevers.stores import prefixes
+from fivelevers.stores.breaker import Breaker
 from fivelevers.stores.prefixes import Prefixes
 from tests.redis_server import Server
 
@@ -33,10 +34,11 @@ async def pair(redis: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     """Two replicas in front of an empty Redis."""
     monkeypatch.setattr(prefixes, "FLUSH_EVERY_S", 0.01)
     monkeypatch.setattr(prefixes, "SHARE_EVERY_S", 0.0)
-    monkeypatch.setattr(prefixes, "REST_S", 0.1)
     monkeypatch.setattr(prefixes, "LIMIT_S", 10.0)  # a busy machine is no fault of Redis
     redis.flush()
     both = Prefixes(redis.url), Prefixes(redis.url)
+    for store in both:
+        store.breaker = Breaker(rest_s=0.1)
     yield both
     for store in both:
         await store.close()
@@ -128,11 +130,12 @@ async def test_a_redis_that_hangs_is_given_up_and_then_left_alone(
     one, _ = pair
     await one.look(SCOPE, [name(1)])
     monkeypatch.setattr(prefixes, "LIMIT_S", 0.05)
-    monkeypatch.setattr(prefixes, "REST_S", 60.0)
+    one.breaker = Breaker(failures=3, rest_s=60.0)
     redis.pause()
     try:
-        with pytest.raises(StoreError, match="TimeoutError"):
-            await one.look(SCOPE, [name(1)])
+        for _ in range(3):
+            with pytest.raises(StoreError, match="TimeoutError"):
+                await one.look(SCOPE, [name(1)])
         with pytest.raises(StoreError, match="a moment ago"):
             await one.look(SCOPE, [name(1)])
     finally:
