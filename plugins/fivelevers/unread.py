@@ -45,28 +45,27 @@ class Writes:
 
     def add(self, considered: Considered, usage: Usage, price: Price) -> None:
         """The writes that the provider billed for this request, at the places where it was asked to make them."""
-        billed = usage.cache_write_5m + usage.cache_write_1h
         decision, positions = considered.decision, considered.positions
         before = positions[decision.read_at].tokens if decision.read_at is not None else 0
-        believed = sum(decision.expected.written.values())
-        if not billed or not believed:
-            return
-        premium_usd = _premium_usd(usage, price)
+        billed = dict(zip(considered.rules.ttls_s, (usage.cache_write_5m, usage.cache_write_1h), strict=False))
         for at in decision.written_at:
             node = decision.nodes.get(positions[at].node)
-            tokens, before = positions[at].tokens - before, positions[at].tokens
-            if node is None or node.entry is None:
+            believed, before = positions[at].tokens - before, positions[at].tokens
+            entry = node.entry if node else None
+            if entry is None or not decision.expected.written.get(entry.ttl_s):
                 continue
-            waiting = self._waiting.setdefault(node.entry.ttl_s, deque(maxlen=WRITES_AT_MOST))
+            tokens = round(believed / decision.expected.written[entry.ttl_s] * billed.get(entry.ttl_s, 0))
+            premium_usd = tokens * _premium(entry.ttl_s, considered, usage, price)
+            waiting = self._waiting.setdefault(entry.ttl_s, deque(maxlen=WRITES_AT_MOST))
             waiting.append(
                 Write(
-                    ends_at=node.entry.ends_at,
-                    scope=considered.scope,
-                    node=positions[at].node,
-                    route=considered.route,
-                    model=considered.model,
-                    tokens=round(tokens / believed * billed),
-                    premium_usd=tokens / believed * premium_usd,
+                    entry.ends_at,
+                    considered.scope,
+                    positions[at].node,
+                    considered.route,
+                    considered.model,
+                    tokens,
+                    premium_usd,
                 )
             )
 
@@ -88,12 +87,9 @@ def _ended(waiting: deque[Write], now: float) -> Iterable[Write]:
         yield waiting.popleft()
 
 
-def _premium_usd(usage: Usage, price: Price) -> float:
+def _premium(ttl_s: int, considered: Considered, usage: Usage, price: Price) -> float:
+    """USD for each token beyond plain input; 0 where a rate is unknown."""
+    kinds = dict(zip(considered.rules.ttls_s, (Kind.CACHE_WRITE_5M, Kind.CACHE_WRITE_1H), strict=False))
+    rate = price.rate(kinds[ttl_s], prompt_tokens=usage.prompt) if ttl_s in kinds else None
     plain = price.rate(Kind.INPUT, prompt_tokens=usage.prompt)
-    if plain is None:
-        return 0.0
-    paid = 0.0
-    for kind, tokens in ((Kind.CACHE_WRITE_5M, usage.cache_write_5m), (Kind.CACHE_WRITE_1H, usage.cache_write_1h)):
-        rate = price.rate(kind, prompt_tokens=usage.prompt)
-        paid += tokens * float(rate - plain) if rate is not None else 0.0
-    return paid
+    return 0.0 if rate is None or plain is None else float(rate - plain)

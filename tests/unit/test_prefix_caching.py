@@ -117,8 +117,10 @@ async def test_writes_that_end_unread_are_told_once() -> None:
     shared = {p.node for p in read.positions if p.section == "system"}
     assert lost
     assert not {write.node for write in lost} & shared
-    tokens = sum(write.tokens for write in lost)
-    assert sum(write.premium_usd for write in lost) == pytest.approx(tokens * 0.25, rel=0.01)
+    premiums = {300: 0.25, 3600: 1.0}  # of what each was written for
+    ttls_s = {NOW + ttl_s: ttl_s for ttl_s in premiums}
+    for write in lost:
+        assert write.premium_usd == pytest.approx(write.tokens * premiums[ttls_s[write.ends_at]])
 
 
 def test_scopes_are_told_apart() -> None:

@@ -1,15 +1,15 @@
 """Where a request's body can carry cache marks, and the body with marks on it.
 
 A place is the path of the part that carries the mark of a segment: one for each segment that `request.parse` finds, in
-its order, None where a provider takes no mark. Bodies are never changed: what a mark touches is copied on the way down,
-since the proxy sends the same body to another deployment when it retries.
+its order, None where a provider takes no mark, or where the client has put one already. Bodies are never changed: what
+a mark touches is copied on the way down, since the proxy sends the same body to another deployment when it retries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
 
 from fivelevers.request import Api
 
@@ -50,7 +50,7 @@ def places(api: Api, body: Mapping[str, Any], dialect: Dialect) -> list[Place | 
 def _places(api: Api, body: Mapping[str, Any], dialect: Dialect) -> Iterator[Place | None]:
     tools = body.get("tools")
     for index, tool in enumerate(tools if isinstance(tools, list) else ()):
-        yield ("tools", index) if dialect is Dialect.ANTHROPIC and isinstance(tool, dict) else None
+        yield ("tools", index) if dialect is Dialect.ANTHROPIC and _free(tool, dialect) else None
     for name in ("system", "instructions"):
         if body.get(name) is not None:
             markable = name == "system" and dialect is Dialect.ANTHROPIC
@@ -78,7 +78,8 @@ def _messages(name: str, messages: list[Any], dialect: Dialect) -> Iterator[Plac
 
 def _message(at: Place, message: Mapping[str, Any], dialect: Dialect) -> Iterator[Place | None]:
     """The blocks of the content, then the rest of the message (tool calls, ids) where it has any."""
-    content, takes = message.get("content"), dialect is Dialect.ANTHROPIC or message["role"] != "assistant"
+    takes = _free(message, dialect) and (dialect is Dialect.ANTHROPIC or message["role"] != "assistant")
+    content = message.get("content")
     blocks: list[Place | None] = []
     if content is not None and content != []:
         blocks = list(_content((*at, "content"), content, dialect)) if takes else list(_none(content))
@@ -93,7 +94,7 @@ def _message(at: Place, message: Mapping[str, Any], dialect: Dialect) -> Iterato
 
 def _tool_calls(at: Place, message: Mapping[str, Any], dialect: Dialect) -> Place | None:
     calls = message["tool_calls"]
-    if dialect is Dialect.OPENAI or not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+    if dialect is Dialect.OPENAI or not isinstance(calls, list) or not _free(calls[-1], dialect):
         return None
     return (*at, "tool_calls", len(calls) - 1)
 
@@ -111,13 +112,18 @@ def _content(at: Place, content: object, dialect: Dialect) -> Iterator[Place | N
 
 
 def _takes(block: object, dialect: Dialect) -> bool:
-    if not isinstance(block, dict):
+    if not _free(block, dialect):
         return False
     kind = str(block.get("type"))
     if kind in ("text", "input_text"):
         text = block.get("text")
         return isinstance(text, str) and bool(text.strip()) and (kind == "text" or dialect is Dialect.OPENAI)
     return kind in (_ANTHROPIC_BLOCKS if dialect is Dialect.ANTHROPIC else _OPENAI_BLOCKS)
+
+
+def _free(part: object, dialect: Dialect) -> TypeGuard[dict[str, Any]]:
+    """A client's own mark stays, whatever it says."""
+    return isinstance(part, dict) and KEYS[dialect] not in part
 
 
 def _none(content: object) -> Iterator[None]:

@@ -62,16 +62,19 @@ def prefix_of(
     as learned from reported usage. ``takes``: for each segment, whether a mark can be put on it; None: on all.
     ``system_first``: system messages within the conversation are moved to its front, as Anthropic's API needs it.
     """
-    rows = [(at, segment, _SECTIONS[segment.kind]) for at, segment in enumerate(request.segments)]
+    rows = list(enumerate(request.segments))
     if system_first:
-        rows.sort(key=lambda row: _ORDER.index(row[2]))
+        rows = [row for kind in _SECTIONS for row in rows if row[1].kind is kind]
     states = dict(zip(_ORDER, (b"", request.system_state, request.message_state), strict=True))
-    chain, section, chars = sha256(scope).digest(), None, 0
+    chain, chars = sha256(scope).digest(), 0
+    kind: SegmentKind | None = None
+    here = Section.TOOLS
     positions = []
-    for block, (at, segment, here) in enumerate(rows, 1):
-        if here is not section:
-            chain = sha256(chain + b"".join(_passed(states, section, here))).digest()
-            section = here
+    for block, (at, segment) in enumerate(rows, 1):
+        if segment.kind is not kind:  # members of an enum are slow to look up, so only where they change
+            passed = _passed(states, here if kind else None, _SECTIONS[segment.kind])
+            kind, here = segment.kind, _SECTIONS[segment.kind]
+            chain = sha256(chain + b"".join(passed)).digest()
         chain = sha256(chain + segment.digest).digest()
         chars += segment.chars
         mark_s = None if segment.mark is None else ttl_s(segment.mark)

@@ -85,7 +85,7 @@ class Hazards:
         self._cohorts: dict[str, dict[_Key, _Row]] = {}
         self._minute = -1
         self._judged: list[tuple[dict[_Key, _Row], float, range]] = []
-        self._summed: dict[_Key, tuple[_Row, _Row]] = {}
+        self._rates: dict[_Key, Curve] = {}
         self._curves: dict[_Key, Curve] = {}
         self.replace(counts or {})
 
@@ -129,27 +129,31 @@ class Hazards:
         exposed, again = self._sums((0, KEPT_CLASS + (ttl_s > EDGES_S[1])))
         return 1.0 - again[0] / (exposed[0] + KEPT_WEIGHT)
 
-    def _hazards(self, class_id: int, finest: int) -> Curve:
+    def _hazards(self, class_id: int, level: int) -> Curve:
         """From the prior down to the class itself, each level the prior of the next.
 
         What a class has not outlived yet it takes from its prior, raised or lowered as the gaps that it has outlived
         were: a class that never came back within five minutes is not expected within the hour.
         """
-        hazards: Curve = HEAD_PRIOR if role_of(class_id) is Role.HEAD else PRIOR
-        for level in LEVELS[: LEVELS.index(finest) + 1]:
-            exposed, again = self._sums((level, class_id >> BIN_BITS * level))
-            weight = PRIOR_WEIGHT if level == LEVELS[0] else CLASS_WEIGHT
-            expected = sum(n * h for n, h in zip(exposed, hazards, strict=True))
-            factor = (sum(again) + weight) / (expected + weight)
-            rows = zip(again, exposed, hazards, strict=True)
-            hazards = tuple((a + weight * min(factor * h, 1.0)) / (n + weight) for a, n, h in rows)
-        return hazards
+        key = level, class_id >> BIN_BITS * level
+        known = self._rates.get(key)
+        if known is not None:
+            return known
+        if level == LEVELS[0]:
+            weight = PRIOR_WEIGHT
+            prior: Curve = HEAD_PRIOR if role_of(class_id) is Role.HEAD else PRIOR
+        else:
+            weight, prior = CLASS_WEIGHT, self._hazards(class_id, level + 1)
+        exposed, again = self._sums(key)
+        expected = sum([n * h for n, h in zip(exposed, prior, strict=True)])
+        factor = (sum(again) + weight) / (expected + weight)
+        rows = zip(again, exposed, prior, strict=True)
+        rates = tuple([(a + weight * min(factor * h, 1.0)) / (n + weight) for a, n, h in rows])
+        self._rates[key] = rates
+        return rates
 
     def _sums(self, key: _Key) -> tuple[_Row, _Row]:
         """How many visits of a class were exposed to each gap, and how many of them were seen again in it."""
-        found = self._summed.get(key)
-        if found is not None:
-            return found
         exposed, again = [0.0] * len(EDGES_S), [0.0] * len(EDGES_S)
         for rows, weight, gaps in self._judged:
             row = rows.get(key)
@@ -162,9 +166,7 @@ class Hazards:
                     left -= seen
         # Late increments to a cohort may be on one side alone.
         again = [a if a > 0.0 else 0.0 for a in again]
-        exposed = [n if n > a else a for n, a in zip(exposed, again, strict=True)]
-        self._summed[key] = exposed, again
-        return exposed, again
+        return [n if n > a else a for n, a in zip(exposed, again, strict=True)], again
 
     def _look(self, now: float) -> None:
         """Once a minute, tell the cohorts that can be judged from those that are too young, and drop the old ones.
@@ -174,7 +176,7 @@ class Hazards:
         minute = int(now // 60)
         if minute <= self._minute:
             return
-        self._minute, self._curves, self._summed = minute, {}, {}
+        self._minute, self._curves, self._rates = minute, {}, {}
         for cohort in [cohort for cohort in self._cohorts if not _needed(cohort, now)]:
             del self._cohorts[cohort]
         for tier, span_s in _SPANS_S.items():  # the present ones fill after this look

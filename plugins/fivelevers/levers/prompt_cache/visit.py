@@ -64,7 +64,8 @@ class _Journey:
 
     def over(self, roles: Mapping[int, Role], tip: int) -> Visit:
         candidates, updates, fields = [], {}, []
-        for at, (position, before) in enumerate(zip(self.positions, self.known, strict=True)):
+        for at in [at for at, node in enumerate(self.known) if node is None or node.class_id or at in roles]:
+            position, before = self.positions[at], self.known[at]
             if before is not None and before.class_id:
                 fields += resolved(before.class_id, before.last_seen, self.now)
             role = roles.get(at)
@@ -75,18 +76,15 @@ class _Journey:
                 fields += entered(after.class_id, self.now)
                 live = after.entry if after.entry and self.now < after.entry.ends_at else None
                 candidates.append(Candidate(at, role, after.class_id, live, position.mark_s))
-            if after is not before and after is not None:
-                updates[position.node] = after
+            updates[position.node] = after
         counts: dict[str, float] = {}
         for field in fields:
             counts[field] = counts.get(field, 0.0) + 1.0
         return Visit(self.known, tip, tuple(candidates), updates, counts)
 
-    def _passed(self, before: Node | None) -> Node | None:
+    def _passed(self, before: Node | None) -> Node:
         if before is None:  # remembered, so that requests which part here are seen to do so
             return Node(self.now, Role.INNER, self.turn)
-        if not before.class_id:
-            return before
         role = Role.INNER if before.role in (Role.TIP, Role.EVE) else before.role
         return before._replace(last_seen=self.now, role=role, class_id=0)
 
@@ -112,13 +110,13 @@ def _roles(positions: Sequence[Position], known: Sequence[Node | None], deepest:
     eve = next((at for at in range(tip - 1, deepest, -1) if positions[at].markable), None)
     if eve is not None:
         roles[eve] = Role.EVE
-    for section in (Section.TOOLS, Section.SYSTEM):
-        ends = [at for at in range(min(tip + 1, len(positions))) if positions[at].section is section]
-        if ends:
-            roles[ends[-1]] = Role.HEAD
-    for at, position in enumerate(positions):
-        if position.mark_s is not None:
-            roles.setdefault(at, Role.INNER)
+    for at, position in enumerate(positions[: tip + 1]):
+        if position.section is Section.MESSAGES:
+            break
+        if at == tip or positions[at + 1].section is not position.section:
+            roles[at] = Role.HEAD
+    for at in [at for at, position in enumerate(positions) if position.mark_s is not None]:
+        roles.setdefault(at, Role.INNER)
     return roles
 
 

@@ -62,6 +62,11 @@ CALL = {"role": "assistant", "content": "b", "tool_calls": [{"id": "c", "functio
             {"role": "system", "content": "s"}, {"role": "assistant", "content": "a"}]},
          [None, ("messages", 0, "content"), None]),
         (Api.RESPONSES, Dialect.OPENAI, {"instructions": "i", "input": "q"}, [None, ("input",)]),
+        # The client's own marks stay, odd ones too.
+        (Api.CHAT, Dialect.ANTHROPIC, {"tools": [{"function": {}, "cache_control": {}}], "messages": [
+            {"role": "user", "content": "q", "name": "n", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+         [None, None, None]),
+        (Api.MESSAGES, Dialect.ANTHROPIC, {"system": [{**TEXT, "cache_control": None}]}, [None]),
         (Api.RESPONSES, Dialect.ANTHROPIC, {"instructions": "i", "input": "q"}, [None, None]),
     ],
 )  # fmt: skip
