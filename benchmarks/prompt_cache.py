@@ -29,7 +29,7 @@ from benchmarks.rig.prefix_cache import FIXED, HOUR, MINIMUM_TOKENS, MINUTES, RE
 from benchmarks.rig.prefix_trace import Arrival, load
 from benchmarks.rig.prefix_workloads import WORKLOADS, arrivals
 from fivelevers.levers.prompt_cache.breakpoints import decide
-from fivelevers.levers.prompt_cache.node import Node, Role
+from fivelevers.levers.prompt_cache.node import Node, Role, unpacked
 from fivelevers.levers.prompt_cache.prefix import Position, prefix_of
 from fivelevers.levers.prompt_cache.reuse import Hazards
 from fivelevers.levers.prompt_cache.terms import CachePrices, CacheRules, Style
@@ -57,7 +57,7 @@ class Fivelevers:
     def plan(self, positions: tuple[Position, ...], now: float) -> Marks:
         started = time.perf_counter()
         states = self._states
-        nodes = {p.node: Node.unpack(states[p.node]) for p in positions if p.node in states}
+        nodes = unpacked((p.node, states[p.node]) for p in positions if p.node in states)
         decision = decide(positions, nodes, self._hazards, self._prices, self._rules, now=now)
         self._hazards.add(decision.counts)
         states.update((name, node.pack()) for name, node in decision.nodes.items())

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from fivelevers import metrics
 from fivelevers.errors import StoreError
-from fivelevers.levers.prompt_cache.node import STATE_BYTES, Node
+from fivelevers.levers.prompt_cache.node import STATE_BYTES, Node, unpacked
 from fivelevers.levers.prompt_cache.reuse import Hazards, expired
 from fivelevers.stores.breaker import Breaker
 
@@ -167,8 +167,5 @@ def _found(nodes: Sequence[bytes], joined: bytes) -> dict[bytes, Node]:
     width = _INDEX.size + STATE_BYTES
     if len(joined) % width:
         return {}
-    found = {}
-    for at in range(0, len(joined), width):
-        (index,) = _INDEX.unpack_from(joined, at)
-        found[nodes[index]] = Node.unpack(joined[at + _INDEX.size : at + width])
-    return found
+    starts = range(0, len(joined), width)
+    return unpacked((nodes[_INDEX.unpack_from(joined, at)[0]], joined[at + _INDEX.size : at + width]) for at in starts)

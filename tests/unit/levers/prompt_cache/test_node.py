@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fivelevers.levers.prompt_cache.node import STATE_BYTES, Entry, Node, Role
+from fivelevers.levers.prompt_cache.node import STATE_BYTES, Entry, Node, Role, unpacked
 
 TIMES = st.floats(1e9, 4e9)
 
@@ -40,3 +40,9 @@ def test_counts_beyond_the_field_stop_at_its_end() -> None:
 def test_what_is_no_state_is_told(state: bytes) -> None:
     with pytest.raises(ValueError, match="not a node's state"):
         Node.unpack(state)
+
+
+def test_states_are_read_by_name_and_odd_ones_left_out() -> None:
+    one, two = Node(10.0, Role.INNER), Node(20.0, Role.TIP, 3, 4, 5, Entry(300, 320.0))
+    states = [(b"a", one.pack()), (b"b", two.pack()), (b"c", one.pack()), (b"d", b"odd"), (b"e", b"\xff" * STATE_BYTES)]
+    assert unpacked(states) == {b"a": one, b"b": two, b"c": one}
