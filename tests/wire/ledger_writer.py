@@ -25,7 +25,7 @@ from fivelevers.stores.database import writing
 from fivelevers.stores.spool import SUFFIX
 from tests.unit.events import attempt
 
-BATCH, PAUSE_S, LIMIT_S, MANY = 50, 0.03, 200.0, 50_000
+BATCH, PAUSE_S, LIMIT_S, MANY = 50, 0.08, 200.0, 50_000  # the load outlasts some drains
 
 
 def main(folder: Path, url: str, name: str, count: int, moment: str = "") -> None:
