@@ -57,7 +57,7 @@ class Fivelevers:
     def plan(self, positions: tuple[Position, ...], now: float) -> Marks:
         started = time.perf_counter()
         states = self._states
-        nodes = unpacked((p.node, states[p.node]) for p in positions if p.node in states)
+        nodes = unpacked([(p.node, states[p.node]) for p in positions if p.node in states])
         decision = decide(positions, nodes, self._hazards, self._prices, self._rules, now=now)
         self._hazards.add(decision.counts)
         states.update((name, node.pack()) for name, node in decision.nodes.items())
@@ -83,18 +83,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="a small part: whether it runs, no figures")
     args = parser.parse_args()
+    if args.data and not args.data.is_file():
+        sys.exit(_refuse(f"{args.data} is not there; give a trace, or --synthetic"))
+    if not (args.data or args.synthetic or args.quick or args.plan):
+        sys.exit(_refuse("give --data FILE, --synthetic or --plan"))
+    # First, since a proxy holds no trace in memory: its nodes are in Redis.
+    planned = planning(rounds=20 if args.quick else 2000)
     if args.data:
-        if not args.data.is_file():
-            sys.exit(_refuse(f"{args.data} is not there; give a trace, or --synthetic"))
         result = on_trace(args)
     elif args.synthetic or args.quick:
         result = {"workloads": on_workloads(1 if args.quick else args.seeds, QUICK_HOURS if args.quick else None)}
-    elif not args.plan:
-        sys.exit(_refuse("give --data FILE, --synthetic or --plan"))
     else:
         result = {}
-    result |= planning(rounds=20 if args.quick else 300)
-    result |= about("benchmarks.prompt_cache")
+    result |= planned | about("benchmarks.prompt_cache")
     _show(result)
     if args.json:
         args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

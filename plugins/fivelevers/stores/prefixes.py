@@ -168,4 +168,6 @@ def _found(nodes: Sequence[bytes], joined: bytes) -> dict[bytes, Node]:
     if len(joined) % width:
         return {}
     starts = range(0, len(joined), width)
-    return unpacked((nodes[_INDEX.unpack_from(joined, at)[0]], joined[at + _INDEX.size : at + width]) for at in starts)
+    return unpacked(
+        [(nodes[_INDEX.unpack_from(joined, at)[0]], joined[at + _INDEX.size : at + width]) for at in starts]
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -74,24 +75,17 @@ class Node(NamedTuple):  # hundreds of them are read for a request
 _ROLES = tuple(Role)
 
 
-def unpacked(states: Iterable[tuple[bytes, bytes]]) -> dict[bytes, Node]:
+def unpacked(states: Sequence[tuple[bytes, bytes]]) -> dict[bytes, Node]:
     """Nodes by name, of pairs of name and state; what ``pack`` did not make is left out.
 
     The places between the ends of requests, most of a long prompt, have one state for each request that first went
     through them: each state is read once.
     """
-    read: dict[bytes, Node | None] = {}
-    found = {}
-    for name, state in states:
-        if state not in read:
-            try:
-                read[state] = Node.unpack(state)
-            except ValueError:
-                read[state] = None
-        node = read[state]
-        if node is not None:
-            found[name] = node
-    return found
+    read: dict[bytes, Node] = {}
+    for state in {state for _, state in states}:
+        with suppress(ValueError):
+            read[state] = Node.unpack(state)
+    return {name: read[state] for name, state in states if state in read}
 
 
 def _left(entry: Entry | None, last_seen: float) -> tuple[int, float]:

@@ -63,7 +63,7 @@ def prefix_of(
     ``system_first``: system messages within the conversation are moved to its front, as Anthropic's API needs it.
     """
     rows = list(enumerate(request.segments))
-    if system_first:
+    if system_first and not _in_order(request):
         rows = [row for kind in _SECTIONS for row in rows if row[1].kind is kind]
     states = dict(zip(_ORDER, (b"", request.system_state, request.message_state), strict=True))
     chain, chars = sha256(scope).digest(), 0
@@ -81,6 +81,15 @@ def prefix_of(
         node, tokens = chain[:NODE_BYTES], int(chars * tokens_per_char)
         positions.append(Position(node, tokens, here, block, mark_s, takes is None or takes[at], at))
     return tuple(positions)
+
+
+def _in_order(request: Request) -> bool:
+    """Whether nothing but messages comes after the first message, as in most requests."""
+    kinds = [segment.kind for segment in request.segments]
+    if SegmentKind.MESSAGE not in kinds:
+        return True
+    after = kinds[kinds.index(SegmentKind.MESSAGE) :]
+    return len(after) == after.count(SegmentKind.MESSAGE)
 
 
 def ttl_s(mark: str) -> int:

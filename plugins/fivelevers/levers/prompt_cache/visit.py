@@ -37,7 +37,7 @@ class Visit:
 
 def visit(positions: Sequence[Position], nodes: Mapping[bytes, Node], now: float, long_s: int | None) -> Visit:
     """``long_s``: the TTL that outlives the others, whose deepest entry is worth keeping."""
-    known = tuple(nodes.get(position.node) for position in positions)
+    known = tuple([nodes.get(position.node) for position in positions])
     deepest = next((at for at in range(len(known) - 1, -1, -1) if known[at] is not None), -1)
     parent = known[deepest] if deepest >= 0 else None
     tip = next((at for at in range(len(known) - 1, -1, -1) if positions[at].markable), len(known) - 1)
