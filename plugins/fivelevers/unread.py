@@ -11,7 +11,7 @@ from fivelevers.prefix_caching import Considered
 from fivelevers.prices import Kind, Price, Usage
 
 SWEEP_EVERY_S = 10.0
-WRITES_AT_MOST = 50_000  # that wait for the end of their life; the oldest are forgotten, and then count as read
+WRITES_AT_MOST = 10_000  # that wait for the end of their life, by TTL; the oldest are forgotten, and then count as read
 _LATE_S = 5.0  # clocks of replicas, and what is written behind
 _RENEWED_S = 1.0  # by more than rounding
 
