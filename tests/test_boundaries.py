@@ -12,7 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Bottom up: a module imports its own layer and those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__",),
-    ("errors", "order", "request", "prices", "price_overrides", "policy", "output", "switch"),  # the words
+    ("answer", "errors", "order", "request", "prices", "price_overrides", "policy", "output", "switch"),  # the words
     ("levers",),
     ("metering",),
     ("metrics", "stores", "providers", "audit"),
@@ -27,6 +27,8 @@ ROOMS = {
     "fastapi": ("proxies/litellm/",),
     "redis": ("stores/",),
     "redisvl": ("stores/",),
+    "onnxruntime": ("providers/",),
+    "tokenizers": ("providers/",),
     "sqlalchemy": ("stores/",),
     "alembic": ("stores/migrations/",),
     "cryptography": ("stores/",),

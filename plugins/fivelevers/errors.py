@@ -9,6 +9,7 @@
     ├── ValidatorError a validator of a route can not judge an answer
     ├── ContentError   kept content can not be encrypted, decrypted or found
     ├── StoreError     Redis can not be written or read
+    ├── EmbedderError  a text can not be embedded
     └── StackError     the embedded stack can not be started or stopped
 
 A file from outside is read to its end before it is refused: its error carries every `Problem` found, not the first.
@@ -96,6 +97,10 @@ class LedgerError(FiveLeversError):
 
 class StoreError(FiveLeversError):
     """Redis can not be written or read."""
+
+
+class EmbedderError(FiveLeversError):
+    """A text can not be embedded: the embedder is missing, does not answer, or answers with another dimension."""
 
 
 class ValidatorError(FiveLeversError):
