@@ -30,8 +30,8 @@ CHARS_PER_TOKEN = 4  # the estimate for tokens that no provider reported; report
 class Plan:
     """What was decided for one request. ``u`` is its place in [0, 1), shared by all levers of the route.
 
-    ``skipped`` are the levers, in order, that a way out took out of force, whatever their mode; ``unknown_skips`` is
-    how many words of the request's skip header name none.
+    ``skipped`` are the levers, in order, that a way out took out of force, whatever their mode; ``retreated`` those
+    that the guard put back to shadow; ``unknown_skips`` is how many words of the request's skip header name none.
     """
 
     request_id: str
@@ -48,12 +48,14 @@ class Plan:
     repeat_window_s: float | None
     skipped: tuple[str, ...]
     unknown_skips: int
+    retreated: frozenset[str] = frozenset()
 
     def mode(self, lever: str) -> Mode:
         """What a lever may do on this request: ON for a treated one, SHADOW on a route in shadow, else OFF."""
         if lever in self.arm.treated:
             return Mode.ON
-        watched = self.route.levers.of(lever).mode is Mode.SHADOW
+        mode = self.route.levers.of(lever).mode
+        watched = mode is Mode.SHADOW or (mode is Mode.ON and lever in self.retreated)
         return Mode.SHADOW if watched and not self.arm.holdout and lever not in self.skipped else Mode.OFF
 
 
@@ -94,10 +96,11 @@ def prepare(
     request_id: str,
     now: float,
     off: Callable[[str], frozenset[str]] = NOTHING_OFF.off,
+    retreated: Callable[[str], frozenset[str]] = NOTHING_OFF.retreated,
 ) -> Plan:
     """The plan of one request. ``hints`` are the body's fields that may name its session.
 
-    ``off`` gives the levers that are switched off on a route.
+    ``off`` gives the levers that are switched off on a route, ``retreated`` those that are back in shadow there.
     """
     route = policy.match(caller, request.model)
     wished, unknown_skips = skips(caller.headers.get(SKIP_HEADER, ""))
@@ -105,7 +108,8 @@ def prepare(
     tenant = caller.tenant(route.tenant)
     session, explicit = session_of(request, hints, caller, tenant)
     u = unit_interval(route.name, session)
-    shares = {name: share for name, share in route.shares.items() if name not in skipped}
+    back = retreated(route.name)
+    shares = {name: share for name, share in route.shares.items() if name not in skipped and name not in back}
     return Plan(
         request_id=request_id,
         started_at=now,
@@ -121,6 +125,7 @@ def prepare(
         repeat_window_s=_repeat_window(request, hints, route) if explicit else None,
         skipped=tuple(lever.name for lever in LEVERS if lever.name in skipped),
         unknown_skips=unknown_skips,
+        retreated=back,
     )
 
 

@@ -23,7 +23,7 @@ Place = tuple[str, str]  # (route, lever)
 
 class Action(StrEnum):
     OFF = "off"
-    RETREAT = "retreat"  # off by the guard
+    RETREAT = "retreat"  # back to shadow, by the guard
     RESUME = "resume"
 
 
@@ -82,8 +82,15 @@ class Board:
         return tuple(self.latest[place] for place in sorted(self.latest) if self.latest[place].action != Action.RESUME)
 
     def off(self, route: str) -> frozenset[str]:
-        """The levers that are out of force on a route."""
-        levers = frozenset(switch.lever for switch in self.standing if switch.route in (ANY, route))
+        """The levers that a person took out of force on a route."""
+        return self._levers(route, Action.OFF)
+
+    def retreated(self, route: str) -> frozenset[str]:
+        """The levers that the guard put back to shadow on a route."""
+        return self._levers(route, Action.RETREAT)
+
+    def _levers(self, route: str, action: Action) -> frozenset[str]:
+        levers = frozenset(s.lever for s in self.standing if s.action is action and s.route in (ANY, route))
         return EVERY_LEVER if ANY in levers else levers
 
     def within(self, route: str, lever: str) -> tuple[Switch, ...]:

@@ -42,8 +42,9 @@ def test_a_lever_is_off_where_the_latest_word_of_some_place_around_says_so(said:
         for lever in LEVER_NAMES:
             around = [(r, v) for r in (ANY, route) for v in (ANY, lever)]
             last = [max((s for s in said if s.place == p), key=lambda s: s.stamp, default=None) for p in around]
-            off = any(s is not None and s.action is not Action.RESUME for s in last)
-            assert (lever in board.off(route)) == off
+            stand = {s.action for s in last if s is not None}
+            assert (lever in board.off(route)) == (Action.OFF in stand)
+            assert (lever in board.retreated(route)) == (Action.RETREAT in stand)
 
 
 @given(histories(), places)

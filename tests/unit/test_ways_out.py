@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from fivelevers.engine import Plan, prepare
-from fivelevers.order import LEVER_NAMES
+from fivelevers.order import LEVER_NAMES, Mode
 from fivelevers.policy import Caller, parse
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api
 from fivelevers.request import parse as parse_request
-from fivelevers.switch import ANY, EVERY_LEVER, NOTHING_OFF, Action, Switch
+from fivelevers.switch import ANY, EVERY_LEVER, NOTHING_OFF, Action, Board, Switch
 
 POLICY = parse(
     """
@@ -25,14 +25,15 @@ routes:
 """
 )
 SUPPORT_BATCH_OFF = NOTHING_OFF.merged([Switch(1.0, "e", Action.OFF, "support", "batch", "ann", None)])
-ALL_OFF = NOTHING_OFF.merged([Switch(1.0, "e", Action.RETREAT, ANY, ANY, "guard", None)])
+ALL_OFF = NOTHING_OFF.merged([Switch(1.0, "e", Action.OFF, ANY, ANY, "ann", None)])
+RETREATED = NOTHING_OFF.merged([Switch(1.0, "e", Action.RETREAT, "support", "prompt_cache", "guard", "dear")])
 
 
-def plan(header: str = "", *, board: object = NOTHING_OFF, model: str = "support-assistant") -> Plan:
+def plan(header: str = "", *, board: Board = NOTHING_OFF, model: str = "support-assistant") -> Plan:
     body = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
     caller = Caller(path="/v1/chat/completions", headers={"x-fivelevers-skip": header} if header else {}, key="k")
-    off = board.off  # type: ignore[attr-defined]
-    return prepare(parse_request(Api.CHAT, body), body, caller, POLICY, request_id="r", now=0.0, off=off)
+    request = parse_request(Api.CHAT, body)
+    return prepare(request, body, caller, POLICY, request_id="r", now=0.0, off=board.off, retreated=board.retreated)
 
 
 def test_without_a_way_out_the_policy_acts() -> None:
@@ -48,6 +49,14 @@ def test_a_header_a_switch_or_both_take_levers_away_and_are_told_in_order() -> N
     assert plan("all").arm.treated == plan(board=ALL_OFF).arm.treated == frozenset()
     assert plan("nonsense").arm.treated == {"prompt_cache", "batch"}
     assert plan("nonsense").unknown_skips == 1
+
+
+def test_a_lever_that_retreated_looks_on_in_shadow() -> None:
+    back = plan(board=RETREATED)
+    assert back.arm.treated == {"batch"}
+    assert (back.mode("prompt_cache"), back.mode("batch")) == (Mode.SHADOW, Mode.ON)
+    assert plan("prompt_cache", board=RETREATED).mode("prompt_cache") is Mode.OFF
+    assert plan(board=RETREATED, model="else").mode("prompt_cache") is Mode.OFF
 
 
 def test_a_switch_of_one_route_leaves_the_others() -> None:

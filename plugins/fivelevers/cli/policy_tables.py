@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -22,7 +20,7 @@ def policy_table(policy: Policy, board: Board) -> RenderableType:
     levers = _table("Levers (mode, percent of the sessions outside the holdout)", "route", "holdout", *_HEADS)
     rules = _table("Routes, in order", "route", "matches", "tenant", "content", "repeats", "failure", "checks")
     for route in policy.routes:
-        levers.add_row(route.name, f"{route.holdout:.1%}", *_levers(route, board.off(route.name)))
+        levers.add_row(route.name, f"{route.holdout:.1%}", *_levers(route, board))
         rules.add_row(*_rules(route))
     return Group(levers, rules, *_standing(board.standing))
 
@@ -36,14 +34,16 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _levers(route: Route, off: Collection[str]) -> list[Text]:
+def _levers(route: Route, board: Board) -> list[Text]:
+    off, back = board.off(route.name), board.retreated(route.name)
     cells = []
     for lever in LEVERS:
         switch = route.levers.of(lever.name)
         text = f"on {switch.percent:g} %" if switch.mode is Mode.ON else _SHORT.get(switch.mode, switch.mode.value)
         out = lever.name in off and switch.mode in (Mode.ON, Mode.SHADOW)
-        style = "red" if out else "green" if switch.mode is Mode.ON else ""
-        cells.append(Text(f"{text}, OFF" if out else text, style=style))
+        shadow = lever.name in back and switch.mode is Mode.ON
+        style = "red" if out or shadow else "green" if switch.mode is Mode.ON else ""
+        cells.append(Text(f"{text}, OFF" if out else f"{text}, SHADOW" if shadow else text, style=style))
     return cells
 
 

@@ -5,12 +5,11 @@
 """
 
 from fivelevers.policy.changes import changes
+from fivelevers.policy.levers import Embedder, Judge, Levers, LeverSwitch, SemanticCacheSwitch
 from fivelevers.policy.model import (
     DEFAULT_ROUTE,
     EMPTY,
     Caller,
-    Levers,
-    LeverSwitch,
     Match,
     Policy,
     Route,
@@ -23,12 +22,15 @@ __all__ = [
     "DEFAULT_ROUTE",
     "EMPTY",
     "Caller",
+    "Embedder",
+    "Judge",
     "LeverSwitch",
     "Levers",
     "Match",
     "Policy",
     "Reading",
     "Route",
+    "SemanticCacheSwitch",
     "Validator",
     "changes",
     "end_user_digest",

@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -23,26 +22,16 @@ from pydantic import (
     StrictInt,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from fivelevers.order import LEVER_NAMES, Mode
 from fivelevers.policy.globs import compiled
+from fivelevers.policy.levers import Levers
+from fivelevers.policy.strict import Strict, unquoted, wrong
 
 DEFAULT_ROUTE = "default"
 TenantBy = Literal["team", "key", "end_user"]
 Content = Literal["off", "sample", "all"]
 RepeatMeans = Literal["retry", "nothing"]
-Affinity = Literal["off", "on"]
-
-
-def wrong(rule: str, fix: str) -> PydanticCustomError:
-    """What a validator raises: the rule that its value breaks, and what to write instead."""
-    return PydanticCustomError("wrong", "{rule}", {"rule": rule, "fix": fix})
-
-
-def _unquoted(value: object) -> object:
-    """YAML 1.1 turns a bare `off` and `on` into booleans."""
-    return {False: "off", True: "on"}[value] if isinstance(value, bool) else value
 
 
 def _usable_regex(pattern: str) -> str:
@@ -65,39 +54,7 @@ def _usable_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class LeverSwitch(_Strict):
-    """One lever on one route."""
-
-    mode: Annotated[Mode, BeforeValidator(_unquoted)] = Mode.OFF
-    """off; shadow: decide and record, change nothing; on; does-not-pay, not-applicable: settled here, does nothing."""
-    percent: StrictFloat = Field(default=100.0, ge=0, le=100)
-    """Share of the sessions outside the holdout that are treated when the mode is `on`, in percent."""
-
-
-class PromptCacheSwitch(LeverSwitch):
-    """Lever 1 on one route."""
-
-    affinity: Annotated[Affinity, BeforeValidator(_unquoted)] = "off"
-    """on: of several deployments, a request goes to the one that holds its prefix, while it holds it."""
-
-
-class Levers(_Strict):
-    prompt_cache: PromptCacheSwitch = PromptCacheSwitch()
-    semantic_cache: LeverSwitch = LeverSwitch()
-    batch: LeverSwitch = LeverSwitch()
-    routing: LeverSwitch = LeverSwitch()
-    quantization: LeverSwitch = LeverSwitch()
-
-    def of(self, name: str) -> LeverSwitch:
-        switch: LeverSwitch = getattr(self, name)
-        return switch
-
-
-class Match(_Strict):
+class Match(Strict):
     """All fields that are given must match."""
 
     model: str | None = None
@@ -124,7 +81,7 @@ class Match(_Strict):
         )
 
 
-class Validator(_Strict):
+class Validator(Strict):
     """One check of an answer: exactly one of these keys."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
@@ -152,7 +109,7 @@ class Validator(_Strict):
         return next(name for name in type(self).model_fields if getattr(self, name) is not None)
 
 
-class Route(_Strict):
+class Route(Strict):
     """One rule: which requests it is about, and what may happen to them."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
@@ -165,7 +122,7 @@ class Route(_Strict):
     """The wall that no cached answer crosses."""
     failure_cost_usd: StrictFloat = Field(default=0.0, ge=0)
     """What a failed answer costs the business beside its tokens, in USD."""
-    content: Annotated[Content, BeforeValidator(_unquoted)] = "off"
+    content: Annotated[Content, BeforeValidator(unquoted)] = "off"
     """Whose requests and answers are kept as text: nobody's, a share of the sessions, or all."""
     content_share: StrictFloat = Field(default=0.01, ge=0, le=1)
     """Share of the sessions whose content is kept when `content` is `sample`."""
@@ -188,7 +145,7 @@ class Route(_Strict):
         return {name: switch.percent / 100 for name, switch in switches.items() if switch.mode is Mode.ON}
 
 
-class Policy(_Strict):
+class Policy(Strict):
     """The whole policy, defaults applied and files included. ``hash`` names what an event was decided under."""
 
     version: Literal[1] = 1

@@ -160,6 +160,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             request_id=new_request_id(caller.key),
             now=asked_at,
             off=self.state.levers_off,
+            retreated=self.state.switches.current().retreated,
         )
         metrics.count_skipped(plan.skipped, plan.unknown_skips)
         flight = Flight(plan, self.state)

@@ -1,0 +1,112 @@
+"""The levers of one route, as the policy sets them. Field descriptions are what `fivelevers schema` tells editors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, model_validator
+
+from fivelevers.order import Mode
+from fivelevers.policy.strict import Strict, unquoted, wrong
+
+Affinity = Literal["off", "on"]
+Tier = Literal["exact", "semantic"]
+Answers = Literal["deterministic", "any"]
+GuardName = Literal["numbers", "dates", "negation", "entities"]
+
+
+class LeverSwitch(Strict):
+    """One lever on one route."""
+
+    mode: Annotated[Mode, BeforeValidator(unquoted)] = Mode.OFF
+    """off; shadow: decide and record, change nothing; on; does-not-pay, not-applicable: settled here, does nothing."""
+    percent: StrictFloat = Field(default=100.0, ge=0, le=100)
+    """Share of the sessions outside the holdout that are treated when the mode is `on`, in percent."""
+
+
+class PromptCacheSwitch(LeverSwitch):
+    """Lever 1 on one route."""
+
+    affinity: Annotated[Affinity, BeforeValidator(unquoted)] = "off"
+    """on: of several deployments, a request goes to the one that holds its prefix, while it holds it."""
+
+
+class Embedder(Strict):
+    """What turns a question into a vector."""
+
+    model: str = "minilm"
+    """minilm: in the proxy's own process; another name: a model alias of this proxy, or with `url` of that endpoint."""
+    url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """An OpenAI-compatible endpoint, up to and with its /v1."""
+    api_key_env: str | None = None
+    """The environment variable that holds the endpoint's key."""
+    dimension: StrictInt | None = Field(default=None, ge=1, le=4096)
+    """Of the vectors; required for every model but minilm."""
+
+    @model_validator(mode="after")
+    def _dimension_known(self) -> Embedder:
+        if self.dimension is None and not self.in_process:
+            raise wrong("has no `dimension`", f"write how many numbers a vector of {self.model} has")
+        return self
+
+    @property
+    def in_process(self) -> bool:
+        return self.model == "minilm" and self.url is None
+
+
+class Judge(Strict):
+    """What tells whether two answers say the same: equal text first, then embeddings, then a model."""
+
+    model: str | None = None
+    """A model alias of this proxy that judges what the cheaper judges leave open; none: that stays open."""
+    usd_per_day: StrictFloat = Field(default=1.0, ge=0)
+    """What the model may cost in a day on this route, in USD, over all proxies."""
+    share: StrictFloat = Field(default=0.45, ge=0, le=1)
+    """Of the route's requests that reach a model anyway, the share whose answers are judged at all."""
+    same_from: StrictFloat = Field(default=0.95, ge=0, le=1)
+    """Similarity of two answers from which they say the same."""
+    different_below: StrictFloat = Field(default=0.6, ge=0, le=1)
+    """Similarity of two answers below which they do not."""
+
+
+class SemanticCacheSwitch(LeverSwitch):
+    """Lever 2 on one route."""
+
+    tier: Tier = "semantic"
+    """exact: the very same request alone; semantic: the same question in other words too."""
+    answers: Answers = "deterministic"
+    """Which requests may be answered again: those with temperature 0, or any."""
+    max_wrong: StrictFloat = Field(default=0.03, gt=0, le=0.5)
+    """Of the semantic hits, the share that may be wrong; judged by audits, with 95 % confidence."""
+    min_similarity: StrictFloat = Field(default=0.7, ge=0, le=1)
+    """Of the nearest stored question, below which nothing is served."""
+    min_margin: StrictFloat = Field(default=0.0, ge=0, le=1)
+    """By how much the nearest question must beat the nearest one with another answer."""
+    min_support: StrictInt = Field(default=1, ge=1, le=16)
+    """How many stored questions must point to the answer that is served."""
+    guards: tuple[GuardName, ...] = ("numbers",)
+    """What must be the same in both questions: numbers, dates, negation, entities."""
+    ttl_s: StrictFloat = Field(default=86_400.0, gt=0, le=31_536_000)
+    """Seconds for which an answer may be given again, from when it was first given."""
+    audit_share: StrictFloat = Field(default=0.05, ge=0.01, le=1)
+    """Of the semantic hits, the share that is answered afresh and compared."""
+    deadline_ms: StrictFloat = Field(default=40.0, gt=0, le=1000)
+    """How long a request may wait for its look-up."""
+    wait_s: StrictFloat = Field(default=5.0, ge=0, le=60)
+    """How long a request may wait for the answer to an identical one that is on its way."""
+    embedder: Embedder = Embedder()
+    """What turns a question into a vector."""
+    judge: Judge = Judge()
+    """What tells whether two answers say the same."""
+
+
+class Levers(Strict):
+    prompt_cache: PromptCacheSwitch = PromptCacheSwitch()
+    semantic_cache: SemanticCacheSwitch = SemanticCacheSwitch()
+    batch: LeverSwitch = LeverSwitch()
+    routing: LeverSwitch = LeverSwitch()
+    quantization: LeverSwitch = LeverSwitch()
+
+    def of(self, name: str) -> LeverSwitch:
+        switch: LeverSwitch = getattr(self, name)
+        return switch
