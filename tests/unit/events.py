@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from fivelevers.metering.event import Attempt, OutcomeSeen, UsageSource
+from fivelevers.metering.event import Attempt, LookedUp, OutcomeSeen, UsageSource
 from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.prices import Kind, Usage
 
@@ -31,3 +31,12 @@ def attempt(**changes: Any) -> Attempt:
 
 def outcome(request_id: str, said: Outcome, source: Source = Source.EXPLICIT, at: float = 1001.0) -> OutcomeSeen:
     return OutcomeSeen(f"o{next(_ids)}", request_id, at, said, source)
+
+
+def looked_up(**changes: Any) -> LookedUp:
+    name = f"l{next(_ids)}"
+    plain = LookedUp(
+        name, f"r-{name}", 1000.0, "support", "team:a", None, "5c" * 16, "9f" * 16, "minilm-1", "on", "audit", "same",
+        "model", {"similarity": 0.9},
+    )  # fmt: skip
+    return replace(plain, **changes)

@@ -1,4 +1,5 @@
-"""What the ledger is told: one `Attempt` per call to a provider, one `OutcomeSeen` per word about an answer.
+"""What the ledger is told: one `Attempt` per call to a provider, one `OutcomeSeen` per word about an answer, one
+`LookedUp` per question that lever 2 compared with those it knows.
 
 A request of a client is one or more attempts with one ``request_id``; the last one is the answer, those before it were
 superseded. Events are written once and never changed; a later outcome is a later event.
@@ -35,7 +36,8 @@ class Attempt:
     ``treated`` the levers that were on for the session; ``skipped`` those that a way out took away; ``error`` the class
     of the failure; ``cost_parts`` is ``cost_usd`` by kind of token; ``failure_cost_usd`` what the route charges for an
     answer that failed; ``asked_at`` when the request came in; ``digest`` what was asked, ``repeat_window_s`` None where
-    asking it again says nothing.
+    asking it again says nothing. ``charged_to`` names the lever whose own call this is (a judge's, an embedder's), made
+    about the request ``request_id``: on the bill, and no attempt to answer it.
     """
 
     event_id: str
@@ -78,6 +80,7 @@ class Attempt:
     repeat_window_s: float | None
     skipped: tuple[str, ...] = ()
     end_user: str | None = None  # a digest (policy.end_user_digest): found again by who knows the name, read by nobody
+    charged_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,33 @@ class ContentKept:
     blob: bytes
 
 
-Event = Attempt | OutcomeSeen | ContentKept
-_KINDS: dict[type, str] = {Attempt: "attempt", OutcomeSeen: "outcome", ContentKept: "content"}
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """One question that lever 2 looked up, and what became of it: what calibration replays and the bound counts.
+
+    ``mode`` is shadow or on; ``result`` one of hit, audit (a hit that was answered afresh, to be compared) and miss.
+    ``verdict`` is what the judge found of the answer that was, or would have been, served: same, different, or None
+    where nobody judged. ``seen`` holds the neighbours and the decision, hashes and numbers alone (no text).
+    """
+
+    event_id: str
+    request_id: str
+    at: float
+    route: str
+    tenant: str
+    end_user: str | None
+    scope: str
+    question: str
+    embedder: str
+    mode: str
+    result: str
+    verdict: str | None
+    judged_by: str | None
+    seen: Mapping[str, Any]
+
+
+Event = Attempt | OutcomeSeen | ContentKept | LookedUp
+_KINDS: dict[type, str] = {Attempt: "attempt", OutcomeSeen: "outcome", ContentKept: "content", LookedUp: "look_up"}
 
 
 def to_record(event: Event) -> dict[str, Any]:
@@ -141,6 +169,8 @@ def from_record(record: dict[str, Any]) -> Event:
     if kind == "content":
         values["blob"] = b64decode(values["blob"], validate=True)
         return ContentKept(**values)
+    if kind == "look_up":
+        return LookedUp(**values)
     if kind != "attempt":
         raise ValueError(f"kind: {kind!r} is none of {', '.join(_KINDS.values())}")
     values["usage"], values["usage_source"] = Usage(**values["usage"]), UsageSource(values["usage_source"])

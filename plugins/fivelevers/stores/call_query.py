@@ -42,10 +42,13 @@ class StoredCall:
     sealed: bool
 
 
+_CLIENTS = attempts.c.charged_to.is_(None)  # a judge's calls are ours
+
+
 def count(ledger: Ledger) -> int:
     """How many attempts there are. Raises LedgerError."""
     with named_errors("can not be read"), ledger.engine.connect() as connection:
-        return connection.execute(select(func.count()).select_from(attempts)).scalar_one()
+        return connection.execute(select(func.count()).select_from(attempts).where(_CLIENTS)).scalar_one()
 
 
 def calls(ledger: Ledger, keys: Keys) -> Iterator[StoredCall]:
@@ -63,7 +66,7 @@ def _query(now: float) -> Select[Any]:
     # A request was sent once for each of its attempts; its content belongs to all of them.
     kept = and_(contents.c.request_id == attempts.c.request_id, contents.c.expires_at > now)
     query = select(attempts, contents.c.key_id, contents.c.blob).select_from(attempts.outerjoin(contents, kept))
-    return query.order_by(attempts.c.started_at, desc(attempts.c.success), attempts.c.event_id)
+    return query.where(_CLIENTS).order_by(attempts.c.started_at, desc(attempts.c.success), attempts.c.event_id)
 
 
 def _call(row: Row[Any], keys: Keys) -> StoredCall:

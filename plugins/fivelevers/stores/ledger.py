@@ -1,4 +1,4 @@
-"""The ledger: every attempt and outcome, in SQLite or PostgreSQL, kept in exact money.
+"""The ledger: every attempt, outcome and look-up, in SQLite or PostgreSQL, kept in exact money.
 
 Money is stored as whole picodollars (1e-12 USD), so sums in SQL are exact and come back as Decimal.
 """
@@ -32,7 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeDecorator
 
 from fivelevers import metrics
-from fivelevers.metering.event import Attempt, ContentKept, Event, OutcomeSeen, from_record
+from fivelevers.metering.event import Attempt, ContentKept, Event, LookedUp, OutcomeSeen, from_record
 from fivelevers.metering.outcomes import Source
 from fivelevers.prices import Kind
 from fivelevers.stores.database import is_of_the_values, named_errors, open_engine, writing
@@ -100,6 +100,7 @@ attempts = Table(
     Column("digest", String(32), nullable=False),
     Column("repeat_window_s", Float),
     Column("end_user", String(32)),
+    Column("charged_to", String(16)),
     Index("attempt_by_digest", "session", "digest"),
 )
 
@@ -159,6 +160,37 @@ contents = Table(
     Index("content_by_route", "route", "at"),
 )
 
+look_ups = Table(
+    "look_up",
+    metadata,
+    Column("event_id", String(32), primary_key=True),
+    Column("request_id", String(32), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("route", String(63), nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("end_user", String(32)),
+    Column("scope", String(32), nullable=False),
+    Column("question", String(32), nullable=False),
+    Column("embedder", String, nullable=False),
+    Column("mode", String(6), nullable=False),
+    Column("result", String(5), nullable=False),
+    Column("verdict", String(9)),
+    Column("judged_by", String(9)),
+    Column("seen", _JSON, nullable=False),
+    Index("look_up_by_route", "route", "at"),
+)
+
+calibrations = Table(
+    "calibration",
+    metadata,
+    Column("event_id", String(32), primary_key=True),
+    Column("at", Float, nullable=False, index=True),
+    Column("route", String(63), nullable=False),
+    Column("lever", String(16), nullable=False),
+    Column("actor", String, nullable=False),
+    Column("detail", _JSON, nullable=False),
+)
+
 _LONGEST_TAG = 256  # PostgreSQL indexes no text of more than 2,700 bytes
 _INSERT = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
 
@@ -213,6 +245,8 @@ class Ledger:
             (outcomes, [_outcome_row(e) for e in events if isinstance(e, OutcomeSeen)]),
             (contents, [{c.name: getattr(e, c.name) for c in contents.columns}
                         for e in events if isinstance(e, ContentKept)]),
+            (look_ups, [{c.name: getattr(e, c.name) for c in look_ups.columns}
+                        for e in events if isinstance(e, LookedUp)]),
         ]  # fmt: skip
         with writing(self.engine) as connection:
             for table, values in rows:

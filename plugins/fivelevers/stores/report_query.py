@@ -72,8 +72,11 @@ def _clusters(by: GroupBy, since: float) -> Select[Any]:
     ranked = said.where(outcomes.c.outcome != Outcome.UNKNOWN.value).subquery()
     known = select(ranked.c.request_id, ranked.c.outcome).where(ranked.c.n == 1).subquery()
     newest = (desc(attempts.c.at), desc(attempts.c.success), attempts.c.event_id)
-    last = func.row_number().over(partition_by=attempts.c.request_id, order_by=newest)
-    final = select(attempts.c.event_id, (last == 1).label("final")).subquery()
+    # A lever's own call is never the answer, and nothing superseded it.
+    tries = (attempts.c.request_id, attempts.c.charged_to)
+    last = func.row_number().over(partition_by=tries, order_by=newest)
+    answers = attempts.c.charged_to.is_(None)
+    final = select(attempts.c.event_id, ((last == 1) & answers).label("final")).subquery()
     is_final, outcome, cost = final.c.final, known.c.outcome, attempts.c.cost_usd
     failed, group = is_final & (outcome == Outcome.FAILURE.value), _group(by)
     query = select(
@@ -81,7 +84,7 @@ def _clusters(by: GroupBy, since: float) -> Select[Any]:
         attempts.c.session,
         attempts.c.holdout,
         _count(is_final).label("requests"),
-        func.count().label("attempts"),
+        _count(answers).label("attempts"),
         _count(is_final & (outcome == Outcome.SUCCESS.value)).label("successes"),
         _count(failed).label("failures"),
         _count(cost.is_(None)).label("unpriced"),
@@ -92,7 +95,7 @@ def _clusters(by: GroupBy, since: float) -> Select[Any]:
         _usd(case((outcome.is_not(None), cost))).label("known_cost"),
         _usd(case((failed, cost))).label("failed_cost"),
         _usd(case((failed, attempts.c.failure_cost_usd))).label("failure_cost"),
-        _usd(case((~is_final, cost))).label("superseded_cost"),
+        _usd(case((~is_final & answers, cost))).label("superseded_cost"),
         _usd(case((attempts.c.usage_source == UsageSource.ESTIMATED.value, cost))).label("estimated_cost"),
         *(func.sum(attempts.c[f"{kind}_tokens"]).label(f"{kind}_tokens") for kind in Kind),
     )

@@ -229,3 +229,18 @@ def test_a_ledger_that_was_moved_away_is_not_written_into(tmp_path: Path) -> Non
     with sqlite3.connect(tmp_path / "old.db") as old:
         assert old.execute("select count(*) from attempt").fetchone() == (1,)
     old.close()
+
+
+def test_a_levers_own_call_is_on_the_bill_and_answers_nothing(ledger: Ledger) -> None:
+    dollar = Decimal(1)
+    own = attempt(
+        request_id="r", at=1002.0, charged_to="semantic_cache", cost_usd=dollar, cost_without_us_usd=Decimal(0),
+        savings=(Saving("semantic_cache", Basis.OBSERVED, -dollar),),
+    )  # fmt: skip
+    insert(ledger, attempt(request_id="r", success=False), attempt(request_id="r", at=1001.0), own)
+    insert(ledger, outcome("r", Outcome.SUCCESS))
+    totals = lines(ledger)["all"].totals
+    assert (totals.requests, totals.attempts, totals.successes) == (1, 2, 1)
+    assert totals.cost == totals.known_cost == 2 * Decimal("0.00028") + dollar
+    assert totals.superseded_cost == Decimal("0.00028")
+    assert totals.saved == -dollar
