@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +38,8 @@ def test_ten_thousand_pairs_that_differ_in_one_part_never_meet() -> None:
     for _ in range(PAIRS):
         one = Scope(*(rng.choice(words) for _ in range(4)), {"route:a": rng.randrange(3)}, rng.randbytes(16))
         part = rng.choice(["route", "tenant", "model", "embedder", "epochs", "rest"])
-        other = replace(one, **{part: {"route:a": 7} if part == "epochs" else b"x" if part == "rest" else "other"})
+        change: Any = {"route:a": 7} if part == "epochs" else b"x" if part == "rest" else "other"
+        other = replace(one, **{part: change})
         crossings += one.id(SECRET) == other.id(SECRET)
     assert crossings == 0
 
