@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -61,7 +61,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class WithoutUs:
-    """The usage of an attempt as it had been without ``lever``. ``basis``: how that is known."""
+    """The usage of an attempt as it had been without ``lever`` and those after it. ``basis``: how that is known."""
 
     lever: str
     usage: Usage
@@ -163,18 +163,25 @@ def _repeat_window(request: Request, hints: Mapping[str, Any], route: Route) -> 
 
 
 def settle(
-    plan: Plan, answer: Answer, prices: PriceBook, *, event_id: str, without: WithoutUs | None = None
+    plan: Plan,
+    answer: Answer,
+    prices: PriceBook,
+    *,
+    event_id: str,
+    without: Sequence[WithoutUs] = (),
+    charged_to: str | None = None,
 ) -> Attempt:
     """The attempt as the ledger keeps it: usage by kind, what it cost, its list cost, what it had cost without us.
 
-    ``without`` None: no lever changed this attempt, so nothing else would have been paid.
+    ``without``: the levers that changed this attempt, in lever order; with none, nothing else would have been paid.
+    ``charged_to``: the lever whose own call this is, which nobody had made without us.
     """
     usage, source = _usage(plan, answer)
     price = prices.price(answer.model, provider=answer.provider, deployment=answer.deployment)
     parts = cost_parts(usage, price)
     paid = None if isinstance(parts, Unknown) else sum(parts.values(), Decimal(0))
     listed = list_cost(usage, prices.list_price(answer.model, provider=answer.provider))
-    shares = _attributed(paid, price, without)
+    shares = _charged(paid, charged_to) if charged_to else _attributed(paid, price, without)
     return Attempt(
         event_id=event_id,
         request_id=plan.request_id,
@@ -213,19 +220,30 @@ def settle(
         policy=plan.policy,
         asked_at=plan.started_at,
         digest=plan.request.digest.hex(),
-        repeat_window_s=plan.repeat_window_s,
+        repeat_window_s=None if charged_to else plan.repeat_window_s,
         end_user=end_user_digest(plan.caller.end_user) if plan.caller.end_user else None,
         skipped=plan.skipped,
+        charged_to=charged_to,
     )
 
 
-def _attributed(paid: Decimal | None, price: Price, without: WithoutUs | None) -> Attribution | None:
-    if paid is None or without is None:
+def _attributed(paid: Decimal | None, price: Price, without: Sequence[WithoutUs]) -> Attribution | None:
+    """Each lever takes the cost from what it had been without it to what it had been without the next one."""
+    if paid is None or not without:
         return None
-    before = cost(without.usage, price)
-    if isinstance(before, Unknown):
-        return None
-    return attribute(before, [Step(without.lever, without.basis, paid)])
+    costs: list[Decimal] = []
+    for one in without:
+        before = cost(one.usage, price)
+        if isinstance(before, Unknown):
+            return None
+        costs.append(before)
+    after = [*costs[1:], paid]
+    steps = [Step(one.lever, one.basis, usd) for one, usd in zip(without, after, strict=True)]
+    return attribute(costs[0], steps)
+
+
+def _charged(paid: Decimal | None, lever: str) -> Attribution | None:
+    return None if paid is None else attribute(Decimal(0), [], {lever: paid})
 
 
 def _usage(plan: Plan, answer: Answer) -> tuple[Usage, UsageSource]:

@@ -177,7 +177,29 @@ def test_the_mode_of_a_lever_on_one_request() -> None:
 def test_what_a_lever_saved_is_the_difference_to_the_usage_without_it(alone: int, read: int, output: int) -> None:
     usage = Usage(input=alone, cache_read=read, output=output)
     without = WithoutUs("prompt_cache", Usage(input=alone + read, output=output), Basis.OBSERVED)
-    attempt = settle(plan(), answer(usage=usage), PRICES, event_id="e", without=without)
+    attempt = settle(plan(), answer(usage=usage), PRICES, event_id="e", without=[without])
     assert attempt.cost_usd is not None
     assert attempt.cost_without_us_usd == attempt.cost_usd + sum(part.usd for part in attempt.savings)
     assert [part.usd for part in attempt.savings] == [read * Decimal("1.5e-6")]
+
+
+def test_a_hit_is_saved_by_the_levers_in_their_order() -> None:
+    plain, warm = Usage(input=1100, output=10), Usage(input=100, cache_read=1000, output=10)
+    without = [
+        WithoutUs("prompt_cache", plain, Basis.ESTIMATED),
+        WithoutUs("semantic_cache", warm, Basis.ESTIMATED),
+    ]
+    hit = settle(plan(), answer(usage=None), PRICES, event_id="e", without=without)
+    assert hit.cost_usd == 0
+    assert {part.lever: part.usd for part in hit.savings} == {
+        "prompt_cache": 1000 * Decimal("1.5e-6"),
+        "semantic_cache": 100 * Decimal("2e-6") + 1000 * Decimal("5e-7") + 10 * Decimal("8e-6"),
+    }
+    assert hit.cost_without_us_usd == 1100 * Decimal("2e-6") + 10 * Decimal("8e-6")
+
+
+def test_a_levers_own_call_is_its_loss() -> None:
+    own = settle(plan(), answer(), PRICES, event_id="e", charged_to="semantic_cache")
+    assert own.cost_without_us_usd == 0
+    assert [(part.lever, part.usd) for part in own.savings] == [("semantic_cache", -(own.cost_usd or 0))]
+    assert own.repeat_window_s is None

@@ -102,7 +102,9 @@ class Flight:
 
     def record(self, answer: Answer) -> None:
         without = self.marking.without_us(answer.usage) if self.marking and answer.success else None
-        attempt = settle(self.plan, answer, self.state.prices, event_id=uuid.uuid4().hex, without=without)
+        attempt = settle(
+            self.plan, answer, self.state.prices, event_id=uuid.uuid4().hex, without=(without,) if without else ()
+        )
         self.state.meter.record(attempt)
         spans.emit(attempt, self.span)
 

@@ -36,7 +36,8 @@ def test_ten_thousand_pairs_that_differ_in_one_part_never_meet() -> None:
     words = ["a", "b", "ab", "", "1:a", "team:a", "a;b=1"]
     crossings = 0
     for _ in range(PAIRS):
-        one = Scope(*(rng.choice(words) for _ in range(4)), {"route:a": rng.randrange(3)}, rng.randbytes(16))
+        route, tenant, model, embedder = rng.choices(words, k=4)
+        one = Scope(route, tenant, model, embedder, {"route:a": rng.randrange(3)}, rng.randbytes(16))
         part = rng.choice(["route", "tenant", "model", "embedder", "epochs", "rest"])
         change: Any = {"route:a": 7} if part == "epochs" else b"x" if part == "rest" else "other"
         other = replace(one, **{part: change})
