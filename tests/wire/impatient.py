@@ -3,7 +3,7 @@ it takes what was recorded into the ledger, which nearly every test here looks i
 
 from fivelevers import meter
 from fivelevers.proxies.litellm.callback import plugin
-from fivelevers.proxies.litellm.hooks import Flight
+from fivelevers.proxies.litellm.flight import Flight
 from fivelevers.stores import spool
 
 __all__ = ["plugin"]

@@ -49,7 +49,7 @@ def test_these_are_all_hooks(callback: ModuleType) -> None:
 
 
 async def test_a_filter_that_raises_is_counted_and_leaves_the_list(callback: ModuleType) -> None:
-    callback._flight.set(Poison())
+    callback.current.set(Poison())
     before, given = bypasses("_pinned"), [{"model_info": {"id": "a"}}]
     assert await callback.plugin.async_filter_deployments("alias", given, None, None, None) is given
     assert bypasses("_pinned") == before + 1
@@ -57,7 +57,7 @@ async def test_a_filter_that_raises_is_counted_and_leaves_the_list(callback: Mod
 
 @pytest.mark.parametrize("hook", HOOKS)
 async def test_a_hook_that_raises_is_counted_and_nothing_else(callback: ModuleType, hook: str) -> None:
-    callback._flight.set(Poison())
+    callback.current.set(Poison())
     before = bypasses(hook)
     assert await fire(callback, hook, Poison()) is None
     assert bypasses(hook) == before + 1
@@ -66,7 +66,7 @@ async def test_a_hook_that_raises_is_counted_and_nothing_else(callback: ModuleTy
 @pytest.mark.parametrize("garbage", [None, 7, "text", [], [None], {}, {"metadata": 7, "model": [1]}, b"\xff"], ids=repr)
 @pytest.mark.parametrize("hook", HOOKS)
 async def test_no_argument_makes_a_hook_raise(callback: ModuleType, hook: str, garbage: Any) -> None:
-    callback._flight.set(None)
+    callback.current.set(None)
     await fire(callback, hook, garbage)
 
 
@@ -74,7 +74,7 @@ async def test_the_log_has_one_line_a_minute_for_each_reason(
     callback: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(metrics, "_logged_at", {})
-    callback._flight.set(Poison())
+    callback.current.set(Poison())
     with caplog.at_level(logging.WARNING, logger="fivelevers"):
         for hook in HOOKS[1:3] * 3:
             await fire(callback, hook, Poison())
@@ -84,6 +84,6 @@ async def test_the_log_has_one_line_a_minute_for_each_reason(
 
 
 async def test_a_request_that_is_cancelled_stays_cancelled(callback: ModuleType) -> None:
-    callback._flight.set(Poison(asyncio.CancelledError))
+    callback.current.set(Poison(asyncio.CancelledError))
     with pytest.raises(asyncio.CancelledError):
         await fire(callback, "async_log_success_event", {})

@@ -9,9 +9,7 @@ import asyncio
 import atexit
 import sys
 import time
-import uuid
 from collections.abc import Callable, Coroutine, Mapping
-from contextvars import ContextVar
 from datetime import datetime
 from functools import wraps
 from typing import Any
@@ -19,107 +17,21 @@ from typing import Any
 from litellm.integrations.custom_logger import CustomLogger
 
 from fivelevers import metrics
-from fivelevers.engine import Answer, Plan, prepare, settle
-from fivelevers.metering.event import OutcomeSeen
-from fivelevers.metering.outcomes import Outcome, Source
+from fivelevers.engine import prepare
 from fivelevers.order import LEVERS
 from fivelevers.policy import EMPTY, Caller
 from fivelevers.prices import Usage
-from fivelevers.proxies.litellm import reading, spans
+from fivelevers.proxies.litellm import reading
+from fivelevers.proxies.litellm.flight import Flight, current, failed_answer
 from fivelevers.proxies.litellm.identity import new_request_id
-from fivelevers.proxies.litellm.judging import Judging, judging
-from fivelevers.proxies.litellm.keeping import Noted, note
-from fivelevers.proxies.litellm.marking import Marking, marking
-from fivelevers.proxies.litellm.pinning import Pinning, pinning
-from fivelevers.proxies.litellm.reading import Deployment, mapping
+from fivelevers.proxies.litellm.judging import judging
+from fivelevers.proxies.litellm.keeping import note
+from fivelevers.proxies.litellm.marking import marking
+from fivelevers.proxies.litellm.pinning import pinning
+from fivelevers.proxies.litellm.reading import mapping
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api, Request
 from fivelevers.switch import SKIP_HEADER
-
-# LiteLLM's errors for calls that the provider did not answer: it may have finished them, and billed them, all the same.
-# Every other error carries a status that the provider itself gave, and refusals are free.
-_MAYBE_BILLED = frozenset({"Timeout", "APIConnectionError", "Interrupted"})
-
-
-class Flight:
-    """One request on its way: its plan, and the attempts that have started and that nobody has reported on yet.
-
-    LiteLLM tells how most attempts end, moments after the client has its answer. It is silent where a stream breaks and
-    is retried, or a client leaves before the first byte; those are recorded when the next attempt of the same call
-    starts, or ``PATIENCE_S`` after the request's task has ended.
-    """
-
-    PATIENCE_S = 10.0
-
-    def __init__(self, plan: Plan, state: State) -> None:
-        self.plan = plan
-        self.state = state
-        self.span: Any = None
-        self.noted: Noted | None = None
-        self.judging: Judging | None = None
-        self.marking: Marking | None = None
-        self.pinning: Pinning | None = None
-        self.answered_by: str | None = None
-        self.failed = False
-        self._open: dict[str, Deployment] = {}
-
-    def start(self, call_id: str, deployment: Deployment) -> None:
-        """A deployment is called. A bridged call says so twice, the inner one under another call type."""
-        before = self._open.get(call_id)
-        if before is not None and before.call_type != deployment.call_type:
-            return
-        if before is not None:
-            self.lost(before)
-        self._open[call_id] = deployment
-        self.answered_by = f"{deployment.provider}/{deployment.model}"
-
-    def end(self, call_id: str) -> Deployment | None:
-        return self._open.pop(call_id, None)
-
-    def find(self, call_id: str) -> Deployment | None:
-        return self._open.get(call_id)
-
-    def lost(self, deployment: Deployment) -> None:
-        """An attempt whose end nobody told: it may be on the bill, so its tokens are estimated."""
-        self.record(failed_answer(deployment, "Interrupted", time.time()))
-
-    def watch(self, task: asyncio.Task[Any] | None) -> None:
-        """Notice the end of the task that serves this request, its streamed body included."""
-        if task is not None:
-            task.add_done_callback(lambda done: self._served(done.get_loop()))
-
-    def _served(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._open:
-            self.state.unsettled.add(self)
-            loop.call_later(self.PATIENCE_S, self.give_up)
-
-    def give_up(self) -> None:
-        """Nobody will tell any more how the open attempts ended."""
-        self.state.unsettled.discard(self)
-        while self._open:
-            _, deployment = self._open.popitem()
-            self.lost(deployment)
-
-    def record(self, answer: Answer) -> None:
-        without = self.marking.without_us(answer.usage) if self.marking and answer.success else None
-        attempt = settle(
-            self.plan, answer, self.state.prices, event_id=uuid.uuid4().hex, without=(without,) if without else ()
-        )
-        self.state.meter.record(attempt)
-        spans.emit(attempt, self.span)
-
-    def fail(self, detail: str) -> None:
-        """The client gets no good answer: said once."""
-        if not self.failed:
-            self.failed = True
-            self.outcome(Outcome.FAILURE, Source.PROVIDER, detail)
-
-    def outcome(self, outcome: Outcome, source: Source, detail: str | None = None) -> None:
-        seen = OutcomeSeen(uuid.uuid4().hex, self.plan.request_id, time.time(), outcome, source, detail)
-        self.state.meter.record(seen)
-
-
-_flight: ContextVar[Flight | None] = ContextVar("fivelevers_flight", default=None)
 
 Hook = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -148,7 +60,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
     async def async_pre_call_hook(
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
     ) -> None:
-        _flight.set(None)  # what a reused context may still hold is another request's
+        current.set(None)  # what a reused context may still hold is another request's
         started = time.perf_counter()
         caller = reading.caller_of(user_api_key_dict, data)
         request, hints = reading.request_of(data, call_type)
@@ -172,7 +84,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.marking = marking(plan, data, self.state)
         flight.pinning = pinning(plan, hints, self.state)
         flight.watch(asyncio.current_task())
-        _flight.set(flight)
+        current.set(flight)
         metrics.time_decision(plan.route.name, time.perf_counter() - started)
 
     async def async_filter_deployments(
@@ -187,14 +99,14 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
 
     @_fails_open
     async def _pinned(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
-        flight = _flight.get()
+        flight = current.get()
         return (
             None if flight is None or flight.pinning is None else await flight.pinning.among(group, deployments, kwargs)
         )
 
     @_fails_open
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> None:
-        flight = _flight.get()
+        flight = current.get()
         if flight is None:
             return
         deployment = reading.deployment_of(kwargs, call_type, time.time())
@@ -208,7 +120,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         self, request_data: Mapping[str, Any], exception: Exception, call_type: Any, fallback_depth: int | None = None
     ) -> None:
         """One failed attempt, each retry and fallback too; bridged calls tell it twice, the second finds none open."""
-        flight = _flight.get()
+        flight = current.get()
         deployment = flight.end(str(request_data.get("litellm_call_id"))) if flight else None
         if flight is not None and deployment is not None:
             flight.record(failed_answer(deployment, type(exception).__name__, time.time()))
@@ -221,7 +133,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: datetime, end_time: datetime
     ) -> None:
-        flight = _flight.get() or self._unplanned(mapping(kwargs.get("standard_logging_object")))
+        flight = current.get() or self._unplanned(mapping(kwargs.get("standard_logging_object")))
         deployment = flight.end(str(kwargs.get("litellm_call_id")))
         answer = reading.answer_of(kwargs, response_obj, deployment, start_time.timestamp(), end_time.timestamp())
         flight.record(answer)
@@ -241,7 +153,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         self, kwargs: dict[str, Any], response_obj: Any, start_time: datetime, end_time: datetime
     ) -> None:
         """Told once per request and late, so it ends no attempt; but it may know what a broken stream had used."""
-        flight = _flight.get()
+        flight = current.get()
         deployment = flight.find(str(kwargs.get("litellm_call_id"))) if flight else None
         log = mapping(kwargs.get("standard_logging_object"))
         if deployment is not None and log.get("prompt_tokens"):
@@ -255,7 +167,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         user_api_key_dict: Any,
         traceback_str: str | None = None,
     ) -> None:
-        flight = _flight.get()
+        flight = current.get()
         if flight is not None:
             flight.fail(type(original_exception).__name__)
 
@@ -268,7 +180,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         request_headers: dict[str, str] | None = None,
         litellm_call_info: dict[str, Any] | None = None,
     ) -> dict[str, str] | None:
-        flight = _flight.get()
+        flight = current.get()
         if flight is None:
             return None
         headers = {"x-fivelevers-route": flight.plan.route.name, "x-fivelevers-request": flight.plan.request_id}
@@ -298,25 +210,6 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         request = Request(Api.OTHER, str(log.get("model_group") or ""), log.get("stream") is True, (), b"")
         plan = prepare(request, {}, caller, EMPTY, request_id=new_request_id(caller.key), now=time.time())
         return Flight(plan, self.state)
-
-
-def failed_answer(deployment: Deployment, error: str, now: float) -> Answer:
-    """The end of an attempt that gave no answer; ``error`` is the class of LiteLLM's exception."""
-    refused = error not in _MAYBE_BILLED
-    return Answer(
-        at=now,
-        started_at=deployment.started_at,
-        model=deployment.model,
-        provider=deployment.provider,
-        provider_key=deployment.provider_key,
-        deployment=deployment.id,
-        provider_request_id=None,
-        success=False,
-        error=error,
-        finish_reason=None,
-        usage=None if refused else deployment.partial,
-        reported=refused,
-    )
 
 
 plugin = FiveLevers()

@@ -1,0 +1,142 @@
+"""One request on its way through the proxy: its plan, what each lever does to it, and the attempts to answer it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from fivelevers.engine import Answer, Plan, WithoutUs, settle
+from fivelevers.metering.event import Attempt, OutcomeSeen
+from fivelevers.metering.outcomes import Outcome, Source
+from fivelevers.proxies.litellm import spans
+from fivelevers.proxies.litellm.reading import Deployment
+from fivelevers.proxies.litellm.state import State
+
+if TYPE_CHECKING:
+    from fivelevers.proxies.litellm.judging import Judging
+    from fivelevers.proxies.litellm.keeping import Noted
+    from fivelevers.proxies.litellm.marking import Marking
+    from fivelevers.proxies.litellm.pinning import Pinning
+
+# LiteLLM's errors for calls that the provider did not answer: it may have finished them, and billed them, all the same.
+# Every other error carries a status that the provider itself gave, and refusals are free.
+_MAYBE_BILLED = frozenset({"Timeout", "APIConnectionError", "Interrupted"})
+
+
+class Flight:
+    """One request on its way: its plan, and the attempts that have started and that nobody has reported on yet.
+
+    ``charged_to``: the lever whose own call it is (a judge's, an embedder's), made about the request of ``plan``.
+
+    LiteLLM tells how most attempts end, moments after the client has its answer. It is silent where a stream breaks and
+    is retried, or a client leaves before the first byte; those are recorded when the next attempt of the same call
+    starts, or ``PATIENCE_S`` after the request's task has ended.
+    """
+
+    PATIENCE_S = 10.0
+
+    def __init__(self, plan: Plan, state: State, *, charged_to: str | None = None) -> None:
+        self.plan = plan
+        self.state = state
+        self.charged_to = charged_to
+        self.span: Any = None
+        self.noted: Noted | None = None
+        self.judging: Judging | None = None
+        self.marking: Marking | None = None
+        self.pinning: Pinning | None = None
+        self.answered_by: str | None = None
+        self.failed = False
+        self._open: dict[str, Deployment] = {}
+
+    def start(self, call_id: str, deployment: Deployment) -> None:
+        """A deployment is called. A bridged call says so twice, the inner one under another call type."""
+        before = self._open.get(call_id)
+        if before is not None and before.call_type != deployment.call_type:
+            return
+        if before is not None:
+            self.lost(before)
+        self._open[call_id] = deployment
+        self.answered_by = f"{deployment.provider}/{deployment.model}"
+
+    def end(self, call_id: str) -> Deployment | None:
+        return self._open.pop(call_id, None)
+
+    def find(self, call_id: str) -> Deployment | None:
+        return self._open.get(call_id)
+
+    def lost(self, deployment: Deployment) -> None:
+        """An attempt whose end nobody told: it may be on the bill, so its tokens are estimated."""
+        self.record(failed_answer(deployment, "Interrupted", time.time()))
+
+    def watch(self, task: asyncio.Task[Any] | None) -> None:
+        """Notice the end of the task that serves this request, its streamed body included."""
+        if task is not None:
+            task.add_done_callback(lambda done: self._served(done.get_loop()))
+
+    def _served(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._open:
+            self.state.unsettled.add(self)
+            loop.call_later(self.PATIENCE_S, self.give_up)
+
+    def give_up(self) -> None:
+        """Nobody will tell any more how the open attempts ended."""
+        self.state.unsettled.discard(self)
+        while self._open:
+            _, deployment = self._open.popitem()
+            self.lost(deployment)
+
+    def record(self, answer: Answer) -> Attempt:
+        """An attempt ended: meter it."""
+        attempt = settle(
+            self.plan,
+            answer,
+            self.state.prices,
+            event_id=uuid.uuid4().hex,
+            without=self._without_us(answer),
+            charged_to=self.charged_to,
+        )
+        self.state.meter.record(attempt)
+        spans.emit(attempt, self.span)
+        return attempt
+
+    def _without_us(self, answer: Answer) -> tuple[WithoutUs, ...]:
+        if not answer.success:
+            return ()
+        without = self.marking.without_us(answer.usage) if self.marking else None
+        return (without,) if without else ()
+
+    def fail(self, detail: str) -> None:
+        """The client gets no good answer: said once."""
+        if not self.failed:
+            self.failed = True
+            self.outcome(Outcome.FAILURE, Source.PROVIDER, detail)
+
+    def outcome(self, outcome: Outcome, source: Source, detail: str | None = None) -> None:
+        seen = OutcomeSeen(uuid.uuid4().hex, self.plan.request_id, time.time(), outcome, source, detail)
+        self.state.meter.record(seen)
+
+
+current: ContextVar[Flight | None] = ContextVar("fivelevers_flight", default=None)
+"""Of the request that this task serves: visible in every hook of LiteLLM's, its log's too."""
+
+
+def failed_answer(deployment: Deployment, error: str, now: float) -> Answer:
+    """The end of an attempt that gave no answer; ``error`` is the class of LiteLLM's exception."""
+    refused = error not in _MAYBE_BILLED
+    return Answer(
+        at=now,
+        started_at=deployment.started_at,
+        model=deployment.model,
+        provider=deployment.provider,
+        provider_key=deployment.provider_key,
+        deployment=deployment.id,
+        provider_request_id=None,
+        success=False,
+        error=error,
+        finish_reason=None,
+        usage=None if refused else deployment.partial,
+        reported=refused,
+    )
