@@ -18,13 +18,14 @@ class Exact:
     """What the exact tier knows. ``answer`` None: nobody has asked this before, or the answer is gone.
 
     ``own``: it was given to this very question, not to another one that a judge found to ask the same. ``first``: this
-    caller is the one who shall ask the provider; the others may wait for what it stores.
+    caller is the one who shall ask the provider; ``taken``: another one does, and its answer can be waited for.
     """
 
     id: str | None
     answer: StoredAnswer | None
     own: bool
     first: bool
+    taken: bool
 
 
 class AnswerMemory(Protocol):
@@ -58,23 +59,18 @@ class AnswerMemory(Protocol):
         *,
         answer: str,
         new: StoredAnswer | None,
-        verified: bool,
+        tags: Sequence[str],
         expires_at: float,
-    ) -> str:
+    ) -> str | None:
         """Point a question to an answer, ``new`` where that is not stored yet, and end the lease.
 
         Returns the answer's id: of two callers that store one question at once, the second gets the first one's, and
-        its own is not kept. ``vector`` None: only the exact tier knows this question.
+        its own is not kept; None where an answer that was stored is gone. ``vector`` None: only the exact tier knows
+        this question. ``tags``: by which question and answer are invalidated and forgotten.
         """
 
     async def forget_question(self, scope: str, question: str) -> bool:
         """Whether there was one."""
-
-    async def forget_answer(self, scope: str, answer: str) -> int:
-        """The answer and every question that points to it. Returns the number of questions."""
-
-    async def forget_tag(self, tag: str) -> int:
-        """Every answer with this tag, in all scopes."""
 
 
 class Embedder(Protocol):
