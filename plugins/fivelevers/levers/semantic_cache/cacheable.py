@@ -30,6 +30,8 @@ def uncacheable(api: Api, body: Mapping[str, Any]) -> str | None:
     """
     if api not in TURNS:
         return "api"
+    if api is Api.MESSAGES and body.get("stop_sequences"):
+        return "stop_sequences"  # which of them ended an answer is part of it, and not kept
     return _by_fields(body) or _by_tools(api, body.get("tools")) or _by_turns(api, body)
 
 
