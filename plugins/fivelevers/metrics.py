@@ -45,6 +45,10 @@ bypass = Counter(
     "fivelevers_bypass", "Requests that went on without a lever, since it could not act.", ["lever", "reason"],
     registry=registry,
 )  # fmt: skip
+store_changes = Counter(
+    "fivelevers_store_changes", "Times that a lever's store was left alone (away), and was used again (back).",
+    ["lever", "state"], registry=registry,
+)  # fmt: skip
 prefix_lost_tokens = Counter(
     "fivelevers_prefix_lost_tokens", "Prompt tokens behind the first difference of like prompts.", ["route", "model"],
     registry=registry,
@@ -161,3 +165,13 @@ def count_bypass(lever: str, reason: str, error: BaseException | None = None) ->
         # Our own errors say what to do in one line; any other is a fault of this code, and its traceback shows where.
         trace = None if isinstance(error, FiveLeversError) else error
         _log.warning("fivelevers: %s steps aside, traffic passes: %s: %s", lever, reason, error, exc_info=trace)
+
+
+def count_store(lever: str, error: BaseException | None) -> None:
+    """The store of ``lever`` is left alone because of ``error``, or used again (None): count it, and say so once."""
+    store_changes.labels(lever, "away" if error else "back").inc()
+    if error is None:
+        _log.warning("fivelevers: %s: redis answers again", lever)
+    else:
+        trouble = f"{type(error).__name__}: {error}"
+        _log.warning("fivelevers: %s: redis does not answer and is left alone, traffic passes: %s", lever, trouble)

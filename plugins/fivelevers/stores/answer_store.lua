@@ -1,19 +1,26 @@
 -- KEYS: question, lease. ARGV: prefix of answers, answer's id, its bytes ('' where it is stored already), when it
 -- expires (seconds), then the question's fields. Returns the id of the answer that the question points to; '' where
--- the answer that it should point to is gone.
-redis.call('DEL', KEYS[2])
-local known = redis.call('HGET', KEYS[1], 'answer')
-if known and redis.call('EXISTS', ARGV[1] .. known) == 1 then return known end
-local answer = ARGV[1] .. ARGV[2]
-local until_s = ARGV[4]
-if ARGV[3] ~= '' then
-  redis.call('SET', answer, ARGV[3], 'EXAT', until_s)
-else
-  local left = redis.call('EXPIRETIME', answer)
-  if left == -2 then return '' end
-  if left > 0 then until_s = left end
+-- the answer that it should point to is gone. The lease ends, whatever comes of it, and last: Redis refuses to be
+-- overfilled by a script's first write alone.
+local function stored()
+  local known = redis.call('HGET', KEYS[1], 'answer')
+  if known and redis.call('EXISTS', ARGV[1] .. known) == 1 then return known end
+  local answer = ARGV[1] .. ARGV[2]
+  local until_s = ARGV[4]
+  if ARGV[3] ~= '' then
+    local written = redis.pcall('SET', answer, ARGV[3], 'EXAT', until_s)
+    if written.err then return written end
+  else
+    local left = redis.call('EXPIRETIME', answer)
+    if left == -2 then return '' end
+    if left > 0 then until_s = left end
+  end
+  if known then redis.call('DEL', KEYS[1]) end
+  local pointed = redis.pcall('HSET', KEYS[1], 'answer', ARGV[2], unpack(ARGV, 5))
+  if type(pointed) == 'table' then return pointed end
+  redis.call('EXPIREAT', KEYS[1], until_s)
+  return ARGV[2]
 end
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'answer', ARGV[2], 'expires', until_s, unpack(ARGV, 5))
-redis.call('EXPIREAT', KEYS[1], until_s)
-return ARGV[2]
+local result = stored()
+redis.call('DEL', KEYS[2])
+return result
