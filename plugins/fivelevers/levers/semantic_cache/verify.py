@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
+from fivelevers.levers.semantic_cache.judging import Said, Verdict
 from fivelevers.levers.semantic_cache.serve import Decision
 
 MAX_SHARE: Final = 0.45
@@ -54,20 +54,6 @@ def to_compare(decision: Decision, budget: Budget, spent: Spent, *, draw: float)
     return decision.candidates if budget.allows(spent, audit=False) else ()
 
 
-class Verdict(StrEnum):
-    SAME = "same"
-    DIFFERENT = "different"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """``answer``: the stored one that says the same as the fresh one, where the verdict is SAME."""
-
-    verdict: Verdict
-    answer: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
     """What to write. The question points to ``alias_of``, or, where that is None, to the fresh answer as a new one;
@@ -81,26 +67,17 @@ class Change:
 NO_CHANGE: Final = Change()
 
 
-def after_miss(judgement: Judgement | None) -> Change:
-    """``judgement`` None: nobody judged."""
-    if judgement is not None and judgement.verdict is Verdict.SAME:
-        return Change(alias_of=judgement.answer)
+def after_miss(verdict: Verdict | None, compared: Sequence[str]) -> Change:
+    """``compared``: what ``to_compare`` gave; ``verdict`` None: nobody judged."""
+    if verdict is not None and verdict.said is Said.SAME and verdict.same is not None:
+        return Change(alias_of=compared[verdict.same])
     return Change(new=True)
 
 
-def after_audit(decision: Decision, judgement: Judgement) -> Change:
+def after_audit(decision: Decision, verdict: Verdict) -> Change:
     """Of a hit. The fresh answer was made for this very question, so a refuted hit leaves it stored as its own."""
-    if judgement.verdict is Verdict.SAME:
-        return Change(alias_of=judgement.answer)
-    if judgement.verdict is Verdict.DIFFERENT:
+    if verdict.said is Said.SAME:
+        return Change(alias_of=decision.answer)
+    if verdict.said is Said.DIFFERENT:
         return Change(new=True, forget=decision.question)
     return NO_CHANGE
-
-
-def verdict_on(fresh_is_same: Sequence[bool | None], candidates: Sequence[str]) -> Judgement:
-    """From one comparison per candidate, likeliest first; None where the judge could not tell."""
-    for same, answer in zip(fresh_is_same, candidates, strict=True):
-        if same:
-            return Judgement(Verdict.SAME, answer)
-    known = [same for same in fresh_is_same if same is not None]
-    return Judgement(Verdict.DIFFERENT if len(known) == len(candidates) else Verdict.FAILED)

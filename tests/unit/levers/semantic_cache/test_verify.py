@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fivelevers.levers.semantic_cache.judging import UNKNOWN, Said, Verdict
 from fivelevers.levers.semantic_cache.serve import Decision, Reason
 from fivelevers.levers.semantic_cache.verify import (
     NO_CHANGE,
     Budget,
     Change,
-    Judgement,
     Spent,
-    Verdict,
     after_audit,
     after_miss,
     to_compare,
-    verdict_on,
 )
 
 HIT = Decision(True, Reason.SERVED, answer="a", question="q", candidates=("a", "b"))
@@ -57,27 +54,13 @@ def test_misses_leave_audits_their_part() -> None:
     assert to_compare(HIT, budget, spent, draw=0.0) == ("a",)
 
 
-@pytest.mark.parametrize(
-    ("same", "judgement"),
-    [
-        ((True, False), Judgement(Verdict.SAME, "a")),
-        ((False, True), Judgement(Verdict.SAME, "b")),
-        ((None, True), Judgement(Verdict.SAME, "b")),
-        ((False, False), Judgement(Verdict.DIFFERENT)),
-        ((False, None), Judgement(Verdict.FAILED)),
-    ],
-)
-def test_one_call_gives_one_judgement(same: tuple[bool | None, ...], judgement: Judgement) -> None:
-    assert verdict_on(same, ("a", "b")) == judgement
-
-
 def test_only_a_verdict_of_same_makes_an_alias() -> None:
-    assert after_miss(Judgement(Verdict.SAME, "b")) == Change(alias_of="b")
-    for judgement in (None, Judgement(Verdict.DIFFERENT), Judgement(Verdict.FAILED)):
-        assert after_miss(judgement) == Change(new=True)
+    assert after_miss(Verdict(Said.SAME, same=1), ("a", "b")) == Change(alias_of="b")
+    for verdict in (None, Verdict(Said.DIFFERENT), UNKNOWN):
+        assert after_miss(verdict, ("a", "b")) == Change(new=True)
 
 
 def test_a_caught_wrong_hit_loses_its_alias_and_leaves_the_right_answer() -> None:
-    assert after_audit(HIT, Judgement(Verdict.DIFFERENT)) == Change(new=True, forget="q")
-    assert after_audit(HIT, Judgement(Verdict.SAME, "a")) == Change(alias_of="a")
-    assert after_audit(HIT, Judgement(Verdict.FAILED)) == NO_CHANGE
+    assert after_audit(HIT, Verdict(Said.DIFFERENT)) == Change(new=True, forget="q")
+    assert after_audit(HIT, Verdict(Said.SAME, same=0)) == Change(alias_of="a")
+    assert after_audit(HIT, UNKNOWN) == NO_CHANGE
