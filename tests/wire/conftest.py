@@ -48,7 +48,15 @@ SOON = {"INITIAL_RETRY_DELAY": "0.05", "MAX_RETRY_DELAY": "0.1", "JITTER": "0"}
 
 
 @pytest.fixture(scope="session")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+def planting_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tests/wire/planting.py writes down what LiteLLM did."""
+    log = tmp_path_factory.mktemp("planting") / "hooks.jsonl"
+    log.touch()
+    return log
+
+
+@pytest.fixture(scope="session")
+def proxy(tmp_path_factory: pytest.TempPathFactory, planting_log: Path) -> Iterator[Proxy]:
     """The shipped stack with two proxy workers, a policy file that tests may edit, and keys of every role."""
     folder = tmp_path_factory.mktemp("proxy")
     config = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text())
@@ -57,7 +65,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     config["model_list"] += fleet.models(f"http://{HOST}:{simulator.number}")
     # Cool-downs would make one test's faults another test's 429.
     config["router_settings"] = {"disable_cooldowns": True}
-    config["litellm_settings"]["callbacks"] = ["tests.wire.impatient.plugin"]
+    config["litellm_settings"]["callbacks"] = ["tests.wire.impatient.plugin", "tests.wire.planting.planter"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     shipped = (ROOT / "litellm_config/fivelevers.yaml").read_text()  # its list of routes stands last
     (folder / "fivelevers.yaml").write_text(shipped + indent(yaml.safe_dump([*caching.ROUTES, *fleet.ROUTES]), "  "))
@@ -68,7 +76,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         policy=folder / "fivelevers.yaml",
         keys=Path(__file__).parent / "keys.yaml",
         simulator_args=("--latency-scale", "0", "--seed", "7", "--port", str(simulator.number)),
-        env={"FIVELEVERS_CONTENT_KEY": CONTENT_KEY, "PYTHONPATH": str(ROOT), **SOON},
+        env={"FIVELEVERS_CONTENT_KEY": CONTENT_KEY, "PLANTING_LOG": str(planting_log), "PYTHONPATH": str(ROOT), **SOON},
     )
     with stack:
         Ledger(stack.ledger_url).create()  # tests look into it before the first event is there

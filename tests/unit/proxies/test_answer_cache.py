@@ -46,11 +46,11 @@ def call(call_type: str = "acompletion", call_id: str = "call-1", **fields: Any)
 
 async def test_the_call_that_it_was_found_for_gets_it(litellm: Any) -> None:
     given = await cache(hit).async_get_cache(cache_key="k", **call())
-    assert given["choices"][0]["message"]["content"] == "A cat."
+    assert given.choices[0].message.content == "A cat."
     given = await cache(lambda: hit(Api.MESSAGES)).async_get_cache(**call("anthropic_messages"))
     assert given["content"][0]["text"] == "A cat."
     given = await cache(lambda: hit(Api.RESPONSES)).async_get_cache(**call("aresponses"))
-    assert given["output"][0]["content"][0]["text"] == "A cat."
+    assert given.output[0].content[0].text == "A cat."
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from litellm.llms.openai.responses.transformation import OpenAIResponsesAPIConfi
 from litellm.responses.streaming_iterator import CachedResponsesAPIStreamingIterator
 from litellm.types.caching import CACHED_STREAM_EVENTS_KEY, SemanticCacheScope
 from litellm.types.llms.openai import ResponsesAPIResponse
-from litellm.types.utils import ModelResponseStream
+from litellm.types.utils import ModelResponse, ModelResponseStream
 
 from fivelevers import metrics
 from fivelevers.answer import StoredAnswer
@@ -134,14 +134,15 @@ def _is_meant(hit: Hit, kwargs: Mapping[str, Any]) -> bool:
 
 
 def _given(hit: Hit, kwargs: Mapping[str, Any]) -> Any:
+    """What LiteLLM's own function would have returned: what is made here can fail here, where the provider is left."""
     of = Rendering(hit.answer, int(time.time()), kwargs)
     log, stream = kwargs["litellm_logging_obj"], kwargs.get("stream") is True
     if hit.api is Api.MESSAGES:
         events = list(answer_shapes.message_events(of)) if stream else None
         return {CACHED_STREAM_EVENTS_KEY: events} if events else answer_shapes.message(of)
     if hit.api is Api.CHAT:
-        return _chat_stream(of, log) if stream else answer_shapes.chat_completion(of)
-    return _ResponseStream(of, log, kwargs) if stream else answer_shapes.response(of)
+        return _chat_stream(of, log) if stream else ModelResponse(**answer_shapes.chat_completion(of))
+    return _ResponseStream(of, log, kwargs) if stream else ResponsesAPIResponse(**answer_shapes.response(of))
 
 
 def _chat_stream(of: Rendering, log: Any) -> CustomStreamWrapper:
