@@ -1,13 +1,11 @@
--- KEYS: questions. ARGV: prefix of answers. Returns for each the id of the answer that it points to, '' where that is
--- gone (expired, deleted, evicted): then the question goes too, since it would take the place of one that can be served.
+-- KEYS: questions. ARGV: prefix of answers. Returns for each {answer's id, signature, when it was stored}, false where
+-- its answer is gone (expired, deleted, evicted): then the question goes too, or it would keep the place of another one.
 local found = {}
 for at, key in ipairs(KEYS) do
-  local answer = redis.call('HGET', key, 'answer')
-  if answer and redis.call('EXISTS', ARGV[1] .. answer) == 1 then
-    found[at] = answer
-  else
-    if answer then redis.call('DEL', key) end
-    found[at] = ''
+  local fields = redis.call('HMGET', key, 'answer', 'signature', 'at')
+  found[at] = false
+  if fields[1] then
+    if redis.call('EXISTS', ARGV[1] .. fields[1]) == 1 then found[at] = fields else redis.pcall('DEL', key) end
   end
 end
 return found

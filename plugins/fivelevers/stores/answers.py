@@ -111,12 +111,11 @@ class Answers:
         """The ``k`` stored questions that are nearest, nearest first; fewer where the answers of some are gone."""
         async with self._link.asking("questions can not be searched") as redis:
             index = self._vectors(redis)
-            rows = await index.nearest(bucket_of(scope), scope, as_bytes(vector), len(vector), k)
-            if not rows:
-                return []
-            alive = await run_script(redis, _ALIVE, [str(row["id"]) for row in rows], answer_prefix(scope))
+            near = await index.nearest(bucket_of(scope), scope, as_bytes(vector), len(vector), k)
+            alive = await run_script(redis, _ALIVE, tuple(near), answer_prefix(scope)) if near else ()
         now = time.time()
-        return [_neighbour(row, answer.decode(), now) for row, answer in zip(rows, alive, strict=True) if answer]
+        found = zip(near.items(), alive, strict=True)
+        return [_neighbour(key, similarity, fields, now) for (key, similarity), fields in found if fields]
 
     async def answer(self, scope: str, answer: str) -> StoredAnswer | None:
         """None where it has expired or was deleted."""
@@ -144,7 +143,7 @@ class Answers:
         """
         fields: dict[str, Any] = {
             "own": "0" if new is None else "1",
-            "signature": signature.pack().hex(),
+            "signature": signature.pack(),
             "at": f"{time.time():.3f}",
             "tags": "\n".join(tags),
         }
@@ -237,12 +236,13 @@ def as_bytes(vector: Vector) -> bytes:
     return pack_numbers(f"<{len(vector)}e", *vector)
 
 
-def _neighbour(row: Mapping[str, Any], answer: str, now: float) -> Neighbour:
+def _neighbour(key: str, similarity: float, fields: Sequence[bytes], now: float) -> Neighbour:
+    answer, signature, at = fields
     return Neighbour(
-        question=str(row["id"]).rpartition(":")[2],
-        answer=answer,
-        similarity=1.0 - float(row["vector_distance"]),
+        question=key.rpartition(":")[2],
+        answer=answer.decode(),
+        similarity=similarity,
         verified=True,
-        signature=Signature.unpack(bytes.fromhex(str(row.get("signature") or ""))),
-        age_s=max(now - float(row.get("at") or now), 0.0),
+        signature=Signature.unpack(signature),
+        age_s=max(now - float(at), 0.0),
     )

@@ -63,6 +63,16 @@ async def test_the_nearest_come_first_with_all_that_is_known_of_them(pair: tuple
         assert 0 <= neighbour.age_s < 60
 
 
+async def test_either_protocol_of_redis_is_read(redis: Server) -> None:
+    redis.flush()
+    vector = unit(random.Random(1))
+    for protocol in (2, 3):
+        store = Answers(f"{redis.url}?protocol={protocol}")
+        await put(store, SCOPE, f"{protocol:032x}", vector, answer=f"a{protocol}")
+        assert len(await store.nearest(SCOPE, vector, 8)) == protocol - 1
+        await store.close()
+
+
 async def test_aliases_of_one_answer_are_neighbours_of_their_own(pair: tuple[Answers, Answers]) -> None:
     one, other = pair
     vector = unit(random.Random(1))
