@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from collections.abc import Callable
@@ -33,15 +34,17 @@ class Planting:
     headers: dict[str, str] = field(default_factory=dict)
 
     def ask(self, api: str, alias: str, *, stream: bool = False, **fields: Any) -> httpx.Response:
-        """A request as it is sent, and its answer as it comes."""
+        return self.proxy.http.post(PATHS[api], **self.request(api, alias, stream=stream, **fields))
+
+    def request(self, api: str, alias: str, *, stream: bool, **fields: Any) -> dict[str, Any]:
+        """Body and headers, as httpx takes them."""
         asked: dict[str, Any] = {"input": QUESTION}
         if api != "responses":
             asked = {"messages": [{"role": "user", "content": QUESTION}]}
         if api == "messages":
             asked["max_tokens"] = 300
-        body = {"model": alias, "stream": stream, **asked, **fields}
         headers = {"authorization": f"Bearer {ACME}", **self.headers}
-        return self.proxy.http.post(PATHS[api], json=body, headers=headers)
+        return {"json": {"model": alias, "stream": stream, **asked, **fields}, "headers": headers}
 
     def notes(self, hook: str, count: int = 1) -> list[dict[str, Any]]:
         """What was written down of this request's hooks of one kind, once there are so many."""
@@ -263,3 +266,17 @@ def test_a_stream_that_ended_without_usage_is_not_stored(plant: Plant, api: str,
     planting.ask(api, alias, stream=True).raise_for_status()
     (logged,) = planting.notes("log_success")
     assert logged.get("why") == "unreported"
+
+
+def test_a_stream_that_broke_is_not_stored(plant: Plant) -> None:
+    def broken(api: str, alias: str) -> list[dict[str, Any]]:
+        planting = plant()
+        with planting.proxy.http.stream("POST", PATHS[api], **planting.request(api, alias, stream=True)) as reply:
+            with contextlib.suppress(httpx.HTTPError):
+                reply.read()
+        assert planting.proxy.attempts(reply.headers["x-fivelevers-request"])  # what will be told is told by now
+        return planting.notes("log_success", 0)
+
+    plant().proxy.fault(fault="cut_stream", after_chunks=2)
+    for notes in together([partial(broken, api, alias) for api in APIS for alias in (GPT, CLAUDE)]):
+        assert not [note for note in notes if "text" in note]

@@ -154,7 +154,7 @@ def test_pieces_make_the_text_and_are_two_or_more(text: str) -> None:
 
 @given(st.integers(1, 5000))
 def test_a_long_text_comes_in_few_pieces(words: int) -> None:
-    assert len(list(deltas("word " * words))) <= 2 * 64
+    assert len(list(deltas("word " * words))) <= 2 * 32
 
 
 @given(TEXTS)

@@ -20,7 +20,7 @@ from fivelevers.prices import Usage
 
 Json = dict[str, Any]
 
-_SHORTEST_DELTA, _DELTAS_AT_MOST = 24, 64  # a long answer costs no more events than one of some 300 words
+_SHORTEST_DELTA, _DELTAS_AT_MOST = 24, 32  # a long answer costs no more events than a short one
 _WORD = re.compile(r"\s*\S+|\s+")
 _FREE: Mapping[str, float] = {"cost": 0.0}  # in the usage of streams, LiteLLM writes what they cost
 # What a Responses object repeats of its request, with OpenAI's defaults.
