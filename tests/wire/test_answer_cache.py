@@ -271,9 +271,9 @@ def test_a_stream_that_ended_without_usage_is_not_stored(plant: Plant, api: str,
 def test_a_stream_that_broke_is_not_stored(plant: Plant) -> None:
     def broken(api: str, alias: str) -> list[dict[str, Any]]:
         planting = plant()
-        with planting.proxy.http.stream("POST", PATHS[api], **planting.request(api, alias, stream=True)) as reply:
-            with contextlib.suppress(httpx.HTTPError):
-                reply.read()
+        asked = planting.proxy.http.stream("POST", PATHS[api], **planting.request(api, alias, stream=True))
+        with contextlib.suppress(httpx.HTTPError), asked as reply:
+            reply.read()
         assert planting.proxy.attempts(reply.headers["x-fivelevers-request"])  # what will be told is told by now
         return planting.notes("log_success", 0)
 
