@@ -10,6 +10,7 @@
     ├── ContentError   kept content can not be encrypted, decrypted or found
     ├── StoreError     Redis can not be written or read
     ├── EmbedderError  a text can not be embedded
+    ├── CalibrationError  a calibration, or what it shall be made of, can not be used
     └── StackError     the embedded stack can not be started or stopped
 
 A file from outside is read to its end before it is refused: its error carries every `Problem` found, not the first.
@@ -101,6 +102,10 @@ class StoreError(FiveLeversError):
 
 class EmbedderError(FiveLeversError):
     """A text can not be embedded: the embedder is missing, does not answer, or answers with another dimension."""
+
+
+class CalibrationError(FiveLeversError):
+    """A calibration, or what one shall be made of, can not be used."""
 
 
 class ValidatorError(FiveLeversError):
