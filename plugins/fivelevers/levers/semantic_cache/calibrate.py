@@ -8,8 +8,8 @@ that fails ends it (fixed-sequence testing): the last that passed is proven at t
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -17,22 +17,21 @@ from typing import Any
 import numpy as np
 
 from fivelevers.errors import CalibrationError
-from fivelevers.levers.semantic_cache.bound import hits_needed, upper
-from fivelevers.levers.semantic_cache.features import NAMES, features_of
+from fivelevers.levers.semantic_cache.bound import needed, needed_at, upper
 from fivelevers.levers.semantic_cache.fit import Floats, fit
 from fivelevers.levers.semantic_cache.neighbour import Neighbour
-from fivelevers.levers.semantic_cache.serve import JUDGE_FROM, Score, decide
+from fivelevers.levers.semantic_cache.score import FEATURES, Weights, features_of, standings
+from fivelevers.levers.semantic_cache.serve import NEIGHBOURS, WEIGHED, Rule, Settings, decide
 from fivelevers.levers.semantic_cache.signature import Signature
-from fivelevers.policy import SemanticCacheSwitch
 
 VERSION = 1
-NEIGHBOURS = 16
 FOLDS = 5
-LEAST_HITS = 99  # below which no share can pass at 3 %
-STARTS_AT = 0.5  # of max_wrong: the wrong rate that the model expects where the sequence begins
+STARTS_WITH = 6  # wrong hits that the first share which is tried can stand: of few, one is often a label gone wrong
 KEPT_BELOW = 0.6  # of max_wrong: what is served was wrong no more often, so that the next period proves it again
-BELIEVED = 500  # hits that the model's expectation counts for beside those that were seen
+LEAST_WORTH = 0.02  # a candidate that is right less often is not worth a judge
 _STEP = 0.01  # of the questions, from one share to the next
+_MARGIN = 0.02  # of the look-ups: their share that is judged scatters
+_SERVED_AT_FIRST = 0.25  # a guess at the share of questions that are served, where nothing is known
 _CHUNK = 512
 
 
@@ -83,9 +82,8 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """``weights``, ``bias`` and ``threshold`` make the score; ``chosen`` is the share that is served, ``proven`` the
-    loosest that passed. ``judge_from``: similarity from which a fresh answer is compared, so that no more than the
-    policy's share is judged. ``needed``: questions to judge before another try can pass, None where that is not it.
+    """``rule`` is what decides where the verdict is to serve; ``chosen`` the share that is served then, ``proven`` the
+    loosest that passed. ``needed``: questions to judge before another try can pass, None where more would not help.
     """
 
     verdict: Verdict
@@ -95,10 +93,7 @@ class Calibration:
     first_at: float
     last_at: float
     holds: Holds
-    weights: tuple[float, ...] = ()
-    bias: float = 0.0
-    threshold: float = float("inf")
-    judge_from: float = JUDGE_FROM
+    rule: Rule = Rule()  # noqa: RUF009  frozen, so one default serves all
     chosen: Point | None = None
     proven: Point | None = None
     needed: int | None = None
@@ -106,117 +101,106 @@ class Calibration:
     version: int = VERSION
 
     @property
-    def score(self) -> Score | None:
-        """None where nothing may be served."""
-        return Score(self.weights, self.bias, self.threshold) if self.verdict is Verdict.SERVE else None
+    def serves(self) -> bool:
+        return self.verdict is Verdict.SERVE
 
     def to_json(self) -> dict[str, Any]:
-        found = asdict(self)
-        return {**found, "threshold": None if self.chosen is None else self.threshold}
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, found: dict[str, Any]) -> Calibration:
+    def from_json(cls, found: Mapping[str, Any]) -> Calibration:
         """Raises CalibrationError on what this release did not write."""
         try:
-            if found["version"] != VERSION or len(found["weights"]) not in (0, len(NAMES)):
+            rule, holds = found["rule"], found["holds"]
+            if found["version"] != VERSION or len(rule["weights"]) != len(FEATURES) + 1:
                 raise CalibrationError(f"calibration: version {found['version']} is of another release; calibrate anew")
-            holds = found["holds"]
-            points = {name: found[name] and Point(**found[name]) for name in ("chosen", "proven")}
-            return cls(
-                **{
-                    **found,
-                    **points,
-                    "verdict": Verdict(found["verdict"]),
-                    "weights": tuple(found["weights"]),
-                    "threshold": float("inf") if found["threshold"] is None else found["threshold"],
-                    "curve": tuple(Point(**point) for point in found["curve"]),
-                    "holds": Holds(holds["embedder"], tuple(holds["models"]), tuple(holds["prompts"])),
-                }
-            )
+            read = {
+                "verdict": Verdict(found["verdict"]),
+                "rule": Rule(**{**rule, "weights": tuple(rule["weights"])}),
+                "chosen": found["chosen"] and Point(**found["chosen"]),
+                "proven": found["proven"] and Point(**found["proven"]),
+                "curve": tuple(Point(**point) for point in found["curve"]),
+                "holds": Holds(holds["embedder"], tuple(holds["models"]), tuple(holds["prompts"])),
+            }
+            return cls(**{**found, **read})
         except (KeyError, TypeError, ValueError) as error:
             raise CalibrationError(f"calibration: can not be read: {error!r}; calibrate anew") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """``max_wrong`` of the hits; of all look-ups no more than ``judged_share`` are judged, ``audit_share`` of the hits
+    among them.
+    """
+
+    max_wrong: float = 0.03
+    judged_share: float = 0.45
+    audit_share: float = 0.05
+
+
 def calibrate(
     entries: Iterable[Entry],
-    settings: SemanticCacheSwitch,
+    settings: Settings,
+    promise: Promise,
     holds: Holds,
     *,
     told: Callable[[int], None] = lambda _: None,
 ) -> Calibration:
-    """``told`` hears how many more questions were decided."""
-    tried = _tried(entries, settings, told)
-    empty = Calibration(
-        Verdict.NEED_MORE, settings.max_wrong, tried.questions, len(tried.right), tried.first_at, tried.last_at, holds
-    )
-    start = int(np.ceil(LEAST_HITS * min(0.03 / settings.max_wrong, 1)))
-    if len(tried.right) < start or not 0 < tried.right.sum() < len(tried.right):
-        return replace(empty, needed=_needed(0, 0, settings, tried))
-    scores = _crossed(tried)
-    curve = tuple(_shares(scores, tried))
-    proven = _sequence(curve, settings)
-    chosen = _chosen(curve, settings, proven)
+    """``told`` hears how many more questions were taken out."""
+    tried = _tried(entries, told)
+    result = Calibration(
+        Verdict.NEED_MORE, promise.max_wrong, len(tried.at), 0, min(tried.at, default=0.0), max(tried.at, default=0.0),
+        holds,
+    )  # fmt: skip
+    labels = np.array([right for row in tried.rows for right in row.right], float)
+    if len(tried.rows) < FOLDS or not 0 < labels.sum() < len(labels):
+        return replace(result, needed=_more(None, promise, len(tried.at)))
+    hits = _Hits.of(tried, _crossed(tried), settings)
+    curve = tuple(_shares(hits, len(tried.at)))
+    proven = _sequence(curve, promise)
+    chosen = _chosen(curve, promise, proven)
+    result = replace(result, tested=len(hits.scores), curve=curve, proven=proven, chosen=chosen)
     if chosen is None:
-        return replace(empty, curve=curve, **_refused(curve, settings, tried))
-    weights, bias = fit(tried.values, tried.right)
-    return replace(
-        empty,
-        verdict=Verdict.SERVE,
-        weights=tuple(float(w) for w in weights),
-        bias=bias,
-        threshold=chosen.threshold,
-        judge_from=_judge_from(scores, tried, settings, chosen),
-        chosen=chosen,
-        proven=proven,
-        curve=curve,
-    )
+        return _refused(result, promise)
+    rule = Rule(_weights(tried, range(len(tried.rows))), chosen.threshold, _judge_at(hits, tried, chosen, promise))
+    return replace(result, verdict=Verdict.SERVE, rule=rule)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One question against the others: its likeliest answers, their features, which are right, what refuses each."""
+
+    entry: Entry
+    neighbours: Sequence[Neighbour]
+    features: tuple[tuple[float, ...], ...]
+    right: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """Questions decided against the others: ``values`` and ``right`` of those whose answer is known and that the
-    route's rules let through; ``similarity`` of every one to its nearest neighbour, -1 where it has none.
-    """
+    """``rows``: questions whose answer is known, and that have neighbours; ``at`` is of every question."""
 
-    values: Floats
-    right: Floats
-    near: Floats
-    similarity: Floats
-    questions: int
-    first_at: float
-    last_at: float
+    rows: Sequence[_Row]
+    at: Sequence[float]
 
 
-def _tried(entries: Iterable[Entry], settings: SemanticCacheSwitch, told: Callable[[int], None]) -> _Tried:
+def _tried(entries: Iterable[Entry], told: Callable[[int], None]) -> _Tried:
     scopes: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         scopes[entry.scope].append(entry)
-    values: list[tuple[float, ...]] = []
-    right: list[float] = []
-    near: list[float] = []
-    similarity: list[float] = []
+    rows = []
     for scope in scopes.values():
         for entry, neighbours in _taken_out(scope):
             told(1)
-            similarity.append(neighbours[0].similarity if neighbours else -1.0)
-            decision = decide(entry.signature, neighbours, settings, None)
-            if decision.served and entry.known:
-                values.append(features_of(entry.signature, neighbours).values)
-                right.append(float(decision.answer == entry.answer))
-                near.append(decision.similarity)
-    times = [entry.at for scope in scopes.values() for entry in scope]
-    return _Tried(
-        np.array(values, float).reshape(-1, len(NAMES)),
-        np.array(right, float),
-        np.array(near, float),
-        np.array(similarity, float),
-        len(times),
-        min(times, default=0.0),
-        max(times, default=0.0),
-    )
+            if entry.known and neighbours:
+                likeliest = standings(neighbours)[:WEIGHED]
+                features = tuple(features_of(entry.signature, one, neighbours) for one in likeliest)
+                right = tuple(one.answer == entry.answer for one in likeliest)
+                rows.append(_Row(entry, neighbours, features, right))
+    return _Tried(rows, [entry.at for scope in scopes.values() for entry in scope])
 
 
-def _taken_out(scope: Sequence[Entry]) -> Iterable[tuple[Entry, list[Neighbour]]]:
+def _taken_out(scope: Sequence[Entry]) -> Iterator[tuple[Entry, list[Neighbour]]]:
     """Each entry with its nearest neighbours among the others."""
     vectors = np.array([entry.vector for entry in scope], dtype=np.float32)
     for start in range(0, len(scope), _CHUNK):
@@ -233,101 +217,99 @@ def _neighbour(entry: Entry, similarity: float) -> Neighbour:
     return Neighbour(entry.question, entry.answer, similarity, entry.known, entry.signature)
 
 
-def _crossed(tried: _Tried) -> Floats:
-    """Every question's score by weights that were learnt without it."""
-    scores = np.empty(len(tried.right))
-    folds = np.arange(len(tried.right)) % FOLDS
-    for fold in range(FOLDS):
-        weights, bias = fit(tried.values[folds != fold], tried.right[folds != fold])
-        scores[folds == fold] = tried.values[folds == fold] @ weights + bias
-    return scores
+def _weights(tried: _Tried, chosen: Iterable[int]) -> Weights:
+    rows = [tried.rows[at] for at in chosen]
+    features = np.array([values for row in rows for values in row.features], float)
+    right = np.array([label for row in rows for label in row.right], float)
+    return tuple(float(weight) for weight in fit(features, right))
 
 
-def _shares(scores: Floats, tried: _Tried) -> Iterable[Point]:
+def _crossed(tried: _Tried) -> list[Weights]:
+    """For every question, weights that were learnt without it."""
+    count = len(tried.rows)
+    folds = [_weights(tried, (at for at in range(count) if at % FOLDS != fold)) for fold in range(FOLDS)]
+    return [folds[at % FOLDS] for at in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hits:
+    """Of the questions that the route's settings let through: the score of the likeliest answer, and whether it is
+    right; ``everyone`` has the score of each question with neighbours, let through or not.
+    """
+
+    scores: Floats
+    right: Floats
+    everyone: Floats
+
+    @classmethod
+    def of(cls, tried: _Tried, weights: Sequence[Weights], settings: Settings) -> _Hits:
+        scores, right, everyone = [], [], []
+        for row, learnt in zip(tried.rows, weights, strict=True):
+            decision = decide(row.entry.signature, row.neighbours, settings, Rule(learnt, 0.0, 0.0))
+            everyone.append(decision.score)
+            if decision.served:
+                scores.append(decision.score)
+                right.append(float(decision.answer == row.entry.answer))
+        return cls(np.array(scores, float), np.array(right, float), np.array(everyone, float))
+
+
+def _shares(hits: _Hits, questions: int) -> Iterator[Point]:
     """From strict to loose."""
-    order = np.argsort(-scores, kind="stable")
-    wrong = np.cumsum(1 - tried.right[order])
-    expected = np.cumsum(1 / (1 + np.exp(np.clip(scores[order], -40, 40))))
-    for step in range(1, int(1 / _STEP) + 1):
-        hits = int(step * _STEP * tried.questions)
-        if hits > len(order):
+    order = np.argsort(-hits.scores, kind="stable")
+    wrong, expected = np.cumsum(1 - hits.right[order]), np.cumsum(1 - hits.scores[order])
+    for step in range(1, round(1 / _STEP) + 1):
+        count = int(step * _STEP * questions)
+        if count > len(order):
             return
-        if hits:
-            found, last = round(float(wrong[hits - 1])), float(scores[order[hits - 1]])
-            yield Point(round(step * _STEP, 4), last, hits, found, float(expected[hits - 1]), upper(found, hits))
+        if count:
+            found, last = round(float(wrong[count - 1])), float(hits.scores[order[count - 1]])
+            yield Point(round(step * _STEP, 4), last, count, found, float(expected[count - 1]), upper(found, count))
 
 
-def _sequence(curve: Sequence[Point], settings: SemanticCacheSwitch) -> Point | None:
+def _sequence(curve: Sequence[Point], promise: Promise) -> Point | None:
     """The loosest point that passed."""
-    proven = None
+    first, proven = needed(STARTS_WITH, promise.max_wrong), None
     for point in curve:
-        too_few = upper(0, point.hits) > settings.max_wrong
-        if too_few or point.expected < STARTS_AT * settings.max_wrong * point.hits:
+        if point.hits < first:
             continue
-        if point.upper > settings.max_wrong:
+        if point.upper > promise.max_wrong:
             break
         proven = point
     return proven
 
 
-def _chosen(curve: Sequence[Point], settings: SemanticCacheSwitch, proven: Point | None) -> Point | None:
-    """The loosest share up to the proven one that is wrong seldom enough to be proven again next time.
-
-    Seen and expected together: of a few hundred hits, a few wrong ones more or less are chance.
-    """
-    if proven is None:
-        return None
-    allowed = KEPT_BELOW * settings.max_wrong
+def _chosen(curve: Sequence[Point], promise: Promise, proven: Point | None) -> Point | None:
+    """The loosest share up to the proven one that is wrong seldom enough to be proven again next time."""
     good = [
         point
         for point in curve
-        if point.hits <= proven.hits
-        and upper(0, point.hits) <= settings.max_wrong
-        and point.wrong + BELIEVED * point.expected / point.hits <= allowed * (point.hits + BELIEVED)
+        if proven is not None
+        and needed(0, promise.max_wrong) <= point.hits <= proven.hits
+        and point.wrong <= KEPT_BELOW * promise.max_wrong * point.hits
     ]
     return good[-1] if good else None
 
 
-def _refused(curve: Sequence[Point], settings: SemanticCacheSwitch, tried: _Tried) -> dict[str, Any]:
-    """Why nothing is served: the best share that was tried is wrong too often, or is too small to prove it."""
-    large = [point for point in curve if upper(0, point.hits) <= settings.max_wrong]
+def _refused(result: Calibration, promise: Promise) -> Calibration:
+    """Nothing is served: the best share that was tried is wrong too often, or too small to prove that it is not."""
+    large = [point for point in result.curve if point.hits >= needed(STARTS_WITH, promise.max_wrong)]
     best = min(large, key=lambda point: point.wrong / point.hits, default=None)
+    more = _more(best, promise, result.questions)
+    return replace(result, verdict=Verdict.DO_NOT_SERVE if more is None else Verdict.NEED_MORE, needed=more)
+
+
+def _more(best: Point | None, promise: Promise, questions: int) -> int | None:
+    """Questions beyond those of now, were as many of them served as now and wrong as often; None: no number helps."""
     if best is None:
-        return {"needed": _needed(0, 0, settings, tried)}
-    if best.wrong / best.hits > KEPT_BELOW * settings.max_wrong * 2:
-        return {"verdict": Verdict.DO_NOT_SERVE}
-    return {"needed": _needed(best.wrong, best.hits, settings, tried)}
+        return max(int(needed(STARTS_WITH, promise.max_wrong) / _SERVED_AT_FIRST) - questions, 1)
+    hits = needed_at(best.wrong / best.hits, promise.max_wrong)
+    return None if hits is None else max(int(hits / best.share) - questions, 1)
 
 
-def _needed(wrong: int, hits: int, settings: SemanticCacheSwitch, tried: _Tried) -> int:
-    """Questions beyond those of now, were as many of them served as now and wrong as often."""
-    share = hits / tried.questions if hits else 0.25  # a guess, where nothing is known
-    rate = wrong / hits if hits else 0.0
-    wanted = hits_needed(0, settings.max_wrong)
-    while upper(int(rate * wanted + 0.5), wanted) > settings.max_wrong and wanted < 1_000_000:
-        wanted = wanted * 5 // 4
-    return max(int(wanted / share) - tried.questions, 1)
-
-
-def _judge_from(scores: Floats, tried: _Tried, settings: SemanticCacheSwitch, chosen: Point) -> float:
-    """So that misses and audits together are judged no more often than the policy's share of all look-ups."""
-    served = chosen.hits / tried.questions
-    allowed = max(settings.judge.share - settings.audit_share * served - 0.01, 0.0) * tried.questions
-    # A miss is any question that is not served: of those that the rules let through we know the score.
-    passed = np.sort(tried.near[scores >= chosen.threshold])
-    everyone = np.sort(tried.similarity)
-    missed = _without(everyone, passed)
-    if allowed >= len(missed):
-        return JUDGE_FROM
-    return max(float(missed[len(missed) - int(allowed) - 1]), JUDGE_FROM)
-
-
-def _without(everyone: Floats, some: Floats) -> Floats:
-    """Sorted ``everyone`` less one of each value of ``some``."""
-    kept, at = [], 0
-    for value in everyone:
-        if at < len(some) and value >= some[at] - 1e-12:
-            at += 1
-        else:
-            kept.append(value)
-    return np.array(kept)
+def _judge_at(hits: _Hits, tried: _Tried, chosen: Point, promise: Promise) -> float:
+    """The score from which a miss is judged, so that misses and audits stay within the promised share of look-ups."""
+    allowed = int(len(tried.at) * max(promise.judged_share - promise.audit_share * chosen.share - _MARGIN, 0.0))
+    served = np.sort(hits.scores[hits.scores >= chosen.threshold])
+    missed = np.sort(np.array(list((Counter(hits.everyone.tolist()) - Counter(served.tolist())).elements()), float))
+    at = float(missed[-allowed]) if 0 < allowed <= len(missed) else 0.0 if allowed else 1.0
+    return max(at, LEAST_WORTH)

@@ -16,7 +16,7 @@ from fivelevers.levers.semantic_cache.signature import Signature
 NEIGHBOURS: Final = 16
 """How many are looked up: fewer hide supporters and rivals from the score, which was fitted on this many."""
 
-_WEIGHED: Final = 3  # answers that are scored, by similarity
+WEIGHED: Final = 3  # answers that are scored, by similarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def decide(asked: Signature, neighbours: Sequence[Neighbour], settings: Settings
         return NOTHING
     weighed = [
         (probability(features_of(asked, standing, neighbours), rule.weights), standing)
-        for standing in standings(neighbours)[:_WEIGHED]
+        for standing in standings(neighbours)[:WEIGHED]
     ]
     weighed.sort(key=lambda pair: -pair[0])
     score, best = weighed[0]

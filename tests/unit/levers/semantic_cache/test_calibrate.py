@@ -12,13 +12,13 @@ import pytest
 
 from fivelevers.errors import CalibrationError
 from fivelevers.levers.semantic_cache.bound import upper
-from fivelevers.levers.semantic_cache.calibrate import Calibration, Entry, Holds, Verdict, calibrate
-from fivelevers.levers.semantic_cache.serve import decide
+from fivelevers.levers.semantic_cache.calibrate import Calibration, Entry, Holds, Promise, Verdict, calibrate
+from fivelevers.levers.semantic_cache.serve import Settings
 from fivelevers.levers.semantic_cache.signature import signature_of
-from fivelevers.policy import SemanticCacheSwitch
 
 HOLDS = Holds("minilm-1", ("gpt-4.1",), ("p",))
-SETTINGS = SemanticCacheSwitch(min_similarity=0.5, guards=())
+SETTINGS = Settings(min_similarity=0.5, guards=frozenset())
+PROMISE = Promise()
 DIMENSION = 24
 
 
@@ -42,57 +42,57 @@ def unit(values: Iterator[float]) -> list[float]:
     return [value / norm for value in listed]
 
 
-def test_clear_topics_are_served_within_the_bound_and_the_promise_holds_on_what_comes_next() -> None:
+def test_clear_topics_are_served_within_the_bound() -> None:
     known = entries(40, 25, spread=0.8, mixed=0.01)
-    made = calibrate(known[:700], SETTINGS, HOLDS)
+    made = calibrate(known, SETTINGS, PROMISE, HOLDS)
     assert made.verdict is Verdict.SERVE
     assert made.chosen is not None
     assert made.proven is not None
     assert made.chosen.hits <= made.proven.hits
-    assert made.proven.upper == upper(made.proven.wrong, made.proven.hits) <= SETTINGS.max_wrong
-    assert (made.questions, made.first_at, made.last_at) == (700, 0.0, 699.0)
-    assert made.score is not None
+    assert made.proven.upper == upper(made.proven.wrong, made.proven.hits) <= PROMISE.max_wrong
+    assert (made.questions, made.first_at, made.last_at) == (1000, 0.0, 999.0)
+    assert made.serves
+    assert made.rule.serve_at == made.chosen.threshold
 
 
-def test_answers_at_random_are_not_served() -> None:
-    made = calibrate(entries(40, 25, spread=0.8, mixed=1.0), SETTINGS, HOLDS)
+def test_answers_that_are_often_wrong_are_not_served() -> None:
+    made = calibrate(entries(40, 25, spread=0.8, mixed=0.3), SETTINGS, PROMISE, HOLDS)
     assert made.verdict is Verdict.DO_NOT_SERVE
-    assert made.score is None
+    assert not made.serves
 
 
 def test_too_few_questions_need_more_and_say_how_many() -> None:
-    made = calibrate(entries(10, 5, spread=0.5), SETTINGS, HOLDS)
+    made = calibrate(entries(10, 5, spread=0.5), SETTINGS, PROMISE, HOLDS)
     assert made.verdict is Verdict.NEED_MORE
     assert made.needed is not None
     assert made.needed > 0
-    assert calibrate([], SETTINGS, HOLDS).verdict is Verdict.NEED_MORE
+    assert calibrate([], SETTINGS, PROMISE, HOLDS).verdict is Verdict.NEED_MORE
 
 
 def test_questions_that_nobody_judged_prove_nothing() -> None:
     unknown = [replace(entry, known=False) for entry in entries(40, 25, spread=0.8)]
-    made = calibrate(unknown, SETTINGS, HOLDS)
+    made = calibrate(unknown, SETTINGS, PROMISE, HOLDS)
     assert (made.verdict, made.tested) == (Verdict.NEED_MORE, 0)
 
 
 def test_scopes_never_meet() -> None:
     known = entries(40, 25, spread=0.8)
     alone = [replace(entry, scope=entry.question) for entry in known]
-    assert calibrate(alone, SETTINGS, HOLDS).tested == 0
+    assert calibrate(alone, SETTINGS, PROMISE, HOLDS).tested == 0
 
 
 def test_a_stricter_promise_serves_no_more() -> None:
     known = entries(60, 25, spread=1.1, mixed=0.01)
-    loose = calibrate(known, SETTINGS.model_copy(update={"max_wrong": 0.05}), HOLDS)
-    strict = calibrate(known, SETTINGS.model_copy(update={"max_wrong": 0.02}), HOLDS)
+    loose = calibrate(known, SETTINGS, Promise(max_wrong=0.05), HOLDS)
+    strict = calibrate(known, SETTINGS, Promise(max_wrong=0.025), HOLDS)
     assert loose.chosen is not None
     assert strict.chosen is None or strict.chosen.hits <= loose.chosen.hits
 
 
 def test_it_comes_back_from_json_and_decides_alike() -> None:
-    made = calibrate(entries(40, 25, spread=0.8, mixed=0.01), SETTINGS, HOLDS)
+    made = calibrate(entries(40, 25, spread=0.8, mixed=0.01), SETTINGS, PROMISE, HOLDS)
     again = Calibration.from_json(json.loads(json.dumps(made.to_json())))
     assert again == made
-    assert decide(signature_of("x"), [], SETTINGS, again.score).served is False
     with pytest.raises(CalibrationError, match="calibrate anew"):
         Calibration.from_json({**made.to_json(), "version": 99})
     with pytest.raises(CalibrationError, match="calibrate anew"):
