@@ -121,6 +121,17 @@ def test_a_hit_looks_like_a_miss(plant: Plant, api: str, alias: str) -> None:
     assert {name: kind for name, kind in kinds[0].items() if name not in PROVIDERS_OWN}.items() <= kinds[1].items()
 
 
+def test_a_response_repeats_what_the_client_asked_for(plant: Plant) -> None:
+    asked: dict[str, Any] = {
+        "instructions": "Be short.",
+        "metadata": {"order": "4711"},
+        "temperature": 0.5,
+        "max_output_tokens": 90,
+    }
+    answer = plant(TEXT).ask("responses", GPT, **asked).raise_for_status().json()
+    assert {name: answer[name] for name in asked} == asked
+
+
 def test_the_sdks_helpers_for_streams_read_a_hit(plant: Plant) -> None:
     planting = plant(TEXT)
     url, headers = planting.proxy.stack.envoy_url, planting.headers

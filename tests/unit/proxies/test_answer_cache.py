@@ -45,7 +45,9 @@ def call(call_type: str = "acompletion", call_id: str = "call-1", **fields: Any)
 
 
 async def test_the_call_that_it_was_found_for_gets_it(litellm: Any) -> None:
-    given = await cache(hit).async_get_cache(cache_key="k", **call())
+    found = hit()
+    given = await cache(lambda: found).async_get_cache(cache_key="k", **call())
+    assert found.given
     assert given.choices[0].message.content == "A cat."
     given = await cache(lambda: hit(Api.MESSAGES)).async_get_cache(**call("anthropic_messages"))
     assert given["content"][0]["text"] == "A cat."
@@ -63,7 +65,9 @@ async def test_the_call_that_it_was_found_for_gets_it(litellm: Any) -> None:
     ],
 )
 async def test_every_other_call_gets_nothing(litellm: Any, other: dict[str, Any]) -> None:
-    assert await cache(hit).async_get_cache(**other) is None
+    found = hit()
+    assert await cache(lambda: found).async_get_cache(**other) is None
+    assert not found.given
 
 
 async def test_without_a_hit_litellm_is_told_that_nothing_is_cached(litellm: Any) -> None:
@@ -88,9 +92,12 @@ async def test_it_never_raises(litellm: Any) -> None:
     def broken() -> Any:
         raise RuntimeError("no flight")
 
+    torn: Any = hit()
+    torn.answer = None
+    assert await cache(lambda: torn).async_get_cache(**call()) is None
+    assert not torn.given
     assert await cache(broken).async_get_cache(**call()) is None
     assert cache(broken).supported_call_types is None
-    assert await cache(lambda: "odd").async_get_cache(**call()) is None
 
 
 def test_it_has_every_part_of_litellm_s_own(litellm: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import litellm
@@ -33,14 +33,19 @@ HOST_CACHE = "host_cache"
 _APIS = {"acompletion": Api.CHAT, "anthropic_messages": Api.MESSAGES, "aresponses": Api.RESPONSES}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hit:
-    """The answer to one request. ``call_id``: LiteLLM's id of its outermost call; ``answer_id``: the store's name."""
+    """The answer to one request. ``call_id``: LiteLLM's id of its outermost call; ``answer_id``: the store's name.
+
+    ``given``: LiteLLM has taken it, and nobody is asked. Its log does not always say so: a stream of a hit that the
+    client leaves is logged as no hit, or not at all.
+    """
 
     api: Api
     call_id: str
     answer: StoredAnswer
     answer_id: str
+    given: bool = field(default=False, init=False)
 
 
 # LiteLLM prices a hit in some of its headers as if it had been billed.
@@ -81,11 +86,15 @@ class AnswerCache(Cache):  # type: ignore[misc]  # LiteLLM is not followed by my
     async def async_get_cache(self, dynamic_cache_object: Any = None, **kwargs: Any) -> Any:
         """The answer as what LiteLLM hands on; None for every call but the one that the client made."""
         hit = self._hit()
+        if hit is None or not _is_meant(hit, kwargs):
+            return None
         try:
-            return _given(hit, kwargs) if hit is not None and _is_meant(hit, kwargs) else None
+            rendered = _rendered(hit, kwargs)
         except Exception as error:
             metrics.count_bypass(LEVER, "rendering", error)
             return None
+        hit.given = True
+        return rendered
 
     def _hit(self) -> Hit | None:
         try:
@@ -133,7 +142,7 @@ def _is_meant(hit: Hit, kwargs: Mapping[str, Any]) -> bool:
     return kwargs.get("litellm_call_id") == hit.call_id and _APIS.get(str(getattr(log, "call_type", ""))) is hit.api
 
 
-def _given(hit: Hit, kwargs: Mapping[str, Any]) -> Any:
+def _rendered(hit: Hit, kwargs: Mapping[str, Any]) -> Any:
     """What LiteLLM's own function would have returned: what is made here can fail here, where the provider is left."""
     of = Rendering(hit.answer, int(time.time()), kwargs)
     log, stream = kwargs["litellm_logging_obj"], kwargs.get("stream") is True
