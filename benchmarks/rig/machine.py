@@ -9,7 +9,17 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-_PACKAGES = ("fivelevers", "litellm", "uvicorn", "pydantic", "sqlalchemy", "orjson", "prometheus-client")
+_PACKAGES = (
+    "fivelevers",
+    "litellm",
+    "uvicorn",
+    "pydantic",
+    "sqlalchemy",
+    "orjson",
+    "prometheus-client",
+    "redis",
+    "redisvl",
+)
 
 
 def about(module: str) -> dict[str, str]:

@@ -65,11 +65,12 @@ def simulator(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def redis(folder: Path) -> Iterator[str]:
-    """An empty Redis; its URL."""
+def redis(folder: Path, *arguments: str) -> Iterator[str]:
+    """An empty Redis with the query engine; its URL. ``arguments``: what else stands on its command line."""
     port = Port()
     env = environment.inherited({}, simulated=True)
-    process = Process("redis", commands.redis(env, port.number), log=folder / "redis.log", env=env, cwd=folder)
+    command = [*commands.redis(env, port.number), *arguments]
+    process = Process("redis", command, log=folder / "redis.log", env=env, cwd=folder)
     try:
         process.wait_until(lambda: redis_ok(HOST, port.number), _BOOT_LIMIT_S)
         yield f"redis://{HOST}:{port.number}/0"
