@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ K = 8
 _AT_ONCE = 32
 _LIVES_S = 3600.0
 _NOISE = 0.015  # of each coordinate of a query: its cosine with what it looks for is about .96
-_LETTERS = "abcdefghijklmnopqrstuvwxyz      "  # drawn at random: compression makes less of them than of prose
+_VOCABULARY = 5000  # made-up words, the nth drawn as often as 1/n: random letters would be unique terms to RedisVL
 
 Look = Callable[[int], Awaitable[object]]
 
@@ -55,8 +56,7 @@ def made(count: int, scopes: Sequence[str], seed: int) -> Entries:
     numbers, rng = np.random.default_rng(seed), random.Random(seed)
     vectors = _unit(numbers.standard_normal((count, DIMENSION), dtype=np.float32))
     queries = _unit(vectors + _NOISE * numbers.standard_normal(vectors.shape, dtype=np.float32))
-    answers = [_text(rng) for _ in range(count)]
-    return Entries(vectors, queries, [scopes[n % len(scopes)] for n in range(count)], answers)
+    return Entries(vectors, queries, [scopes[n % len(scopes)] for n in range(count)], _texts(count, rng))
 
 
 def scope_names(count: int, seed: int, bucket: str | None = None) -> list[str]:
@@ -197,5 +197,10 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return unit
 
 
-def _text(rng: random.Random) -> str:
-    return "".join(rng.choices(_LETTERS, k=ANSWER_BYTES))
+def _texts(count: int, rng: random.Random) -> list[str]:
+    """Answers as prose has them: common words often, rare ones seldom."""
+    letters = "etaoinshrdlcumwfgypbvk"
+    words = ["".join(rng.choices(letters, k=rng.randint(2, 10))) for _ in range(_VOCABULARY)]
+    reached = list(accumulate(1 / (n + 1) for n in range(_VOCABULARY)))
+    words_enough = ANSWER_BYTES // 2
+    return [" ".join(rng.choices(words, cum_weights=reached, k=words_enough))[:ANSWER_BYTES] for _ in range(count)]
