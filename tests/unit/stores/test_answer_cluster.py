@@ -57,6 +57,18 @@ async def test_every_entry_is_found_in_both_tiers(pair: tuple[Answers, Answers],
     assert await one.nearest(entries[0][0], entries[0][2], 8) == []
 
 
+async def test_either_protocol_of_redis_is_read(cluster: Cluster, pair: tuple[Answers, Answers]) -> None:
+    one, _ = pair
+    rng = random.Random(6)
+    other = Answers(f"{cluster.url}?protocol=3")
+    for n in range(6):
+        scope, question, vector = hex_id(rng), hex_id(rng), unit(rng)
+        await put(other if n % 2 else one, scope, question, vector)
+        for store in (one, other):
+            assert [neighbour.question for neighbour in await store.nearest(scope, vector, 8)] == [question]
+    await other.close()
+
+
 async def test_leases_epochs_and_what_was_served_work_across_nodes(pair: tuple[Answers, Answers]) -> None:
     one, other = pair
     rng = random.Random(3)
