@@ -152,8 +152,7 @@ def calibrate(
         Verdict.NEED_MORE, promise.max_wrong, len(tried.at), 0, min(tried.at, default=0.0), max(tried.at, default=0.0),
         holds,
     )  # fmt: skip
-    labels = np.array([right for row in tried.rows for right in row.right], float)
-    if len(tried.rows) < FOLDS or not 0 < labels.sum() < len(labels):
+    if len(tried.rows) < FOLDS:
         return replace(result, needed=_more(None, promise, len(tried.at)))
     hits = _Hits.of(tried, _crossed(tried), settings)
     curve = tuple(_shares(hits, len(tried.at)))

@@ -55,6 +55,13 @@ def test_clear_topics_are_served_within_the_bound() -> None:
     assert made.rule.serve_at == made.chosen.threshold
 
 
+def test_a_route_on_which_nothing_is_wrong_is_served() -> None:
+    made = calibrate(entries(6, 60, spread=0.3), SETTINGS, PROMISE, HOLDS)
+    assert made.verdict is Verdict.SERVE
+    assert made.chosen is not None
+    assert made.chosen.wrong == 0
+
+
 def test_answers_that_are_often_wrong_are_not_served() -> None:
     made = calibrate(entries(40, 25, spread=0.8, mixed=0.3), SETTINGS, PROMISE, HOLDS)
     assert made.verdict is Verdict.DO_NOT_SERVE
