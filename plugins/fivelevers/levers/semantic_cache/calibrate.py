@@ -267,7 +267,7 @@ def _shares(hits: _Hits, questions: int) -> Iterator[Point]:
 
 def _sequence(curve: Sequence[Point], promise: Promise) -> Point | None:
     """The loosest point that passed."""
-    first, proven = needed(STARTS_WITH, promise.max_wrong), None
+    first, proven = _first(curve, promise), None
     for point in curve:
         if point.hits < first:
             continue
@@ -275,6 +275,13 @@ def _sequence(curve: Sequence[Point], promise: Promise) -> Point | None:
             break
         proven = point
     return proven
+
+
+def _first(curve: Sequence[Point], promise: Promise) -> int:
+    """Hits of the first share that is tried: by how many there are, never by how many are wrong. A small route may
+    start with fewer, down to those that prove the promise if none is wrong."""
+    most = max((point.hits for point in curve), default=0)
+    return min(needed(STARTS_WITH, promise.max_wrong), max(needed(0, promise.max_wrong), most // 3))
 
 
 def _chosen(curve: Sequence[Point], promise: Promise, proven: Point | None) -> Point | None:
@@ -291,7 +298,7 @@ def _chosen(curve: Sequence[Point], promise: Promise, proven: Point | None) -> P
 
 def _refused(result: Calibration, promise: Promise) -> Calibration:
     """Nothing is served: the best share that was tried is wrong too often, or too small to prove that it is not."""
-    large = [point for point in result.curve if point.hits >= needed(STARTS_WITH, promise.max_wrong)]
+    large = [point for point in result.curve if point.hits >= _first(result.curve, promise)]
     best = min(large, key=lambda point: point.wrong / point.hits, default=None)
     more = _more(best, promise, result.questions)
     return replace(result, verdict=Verdict.DO_NOT_SERVE if more is None else Verdict.NEED_MORE, needed=more)
