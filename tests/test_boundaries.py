@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("levers",),
     ("metering",),
     ("metrics", "stores", "providers", "audit"),
-    ("meter", "engine", "content", "prefix_caching", "unread"),
+    ("meter", "engine", "content", "prefix_caching", "unread", "answer_caching", "answer_judging", "answer_guard"),
     ("lane",),
     ("proxies",),
     ("embedded",),

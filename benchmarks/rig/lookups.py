@@ -87,7 +87,7 @@ class Ours:
         signature = signature_of(f"How do I change the billing address of account {n}?")
         await self.store.store(
             entries.scopes[n], entries.question(n), entries.vectors[n].tolist(), signature,
-            answer=f"{n:032x}", new=answer, tags=(), expires_at=answer.expires_at,
+            answer=f"{n:032x}", new=answer, judged=True, tags=(), expires_at=answer.expires_at,
         )  # fmt: skip
 
     async def ping(self, _: int) -> object:

@@ -69,6 +69,14 @@ prompt_cache_evicted_tokens = Counter(
     "fivelevers_prompt_cache_evicted_tokens", "Tokens that were believed cached and were gone.", ["route", "model"],
     registry=registry,
 )  # fmt: skip
+look_ups = Counter(
+    "fivelevers_semantic_cache_lookups", "Requests of lever 2, by what became of them.", ["route", "result"],
+    registry=registry,
+)  # fmt: skip
+look_up_seconds = Histogram(
+    "fivelevers_semantic_cache_lookup_seconds", "Time that a request waited for its look-up.", ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5), registry=registry,
+)  # fmt: skip
 spool_bytes = Gauge(
     "fivelevers_spool_bytes", "Accepted events that the ledger does not have yet.", registry=registry,
     multiprocess_mode="livemax",
@@ -126,6 +134,14 @@ def count_outcome(seen: OutcomeSeen) -> None:
 
 def time_decision(route: str, took_s: float) -> None:
     _child(decision_seconds, route).observe(took_s)
+
+
+def count_look_up(route: str, result: str) -> None:
+    _child(look_ups, route, result).inc()
+
+
+def time_look_up(route: str, took_s: float) -> None:
+    _child(look_up_seconds, route).observe(took_s)
 
 
 def count_skipped(levers: Iterable[str], unknown: int) -> None:

@@ -7,20 +7,20 @@ from typing import Any
 
 CLAUDE, GPT, AUTOMATIC, ELSEWHERE = "caching-claude", "caching-gpt-5.6", "caching-gpt-4.1", "caching-elsewhere"
 SHADOW = "shadowing-claude"
-_OPENAI = {"api_base": "os.environ/OPENAI_API_BASE", "api_key": "os.environ/OPENAI_API_KEY"}
-_ANTHROPIC = {"api_base": "os.environ/ANTHROPIC_API_BASE", "api_key": "os.environ/ANTHROPIC_API_KEY"}
+OPENAI = {"api_base": "os.environ/OPENAI_API_BASE", "api_key": "os.environ/OPENAI_API_KEY"}
+ANTHROPIC = {"api_base": "os.environ/ANTHROPIC_API_BASE", "api_key": "os.environ/ANTHROPIC_API_KEY"}
 MODELS = [
     {"model_name": name, "litellm_params": {"model": model, **upstream}}
     for name, model, upstream in (
-        (CLAUDE, "anthropic/claude-sonnet-4-5", _ANTHROPIC),
-        (SHADOW, "anthropic/claude-sonnet-4-5", _ANTHROPIC),
-        (GPT, "openai/gpt-5.6", _OPENAI),
-        (AUTOMATIC, "openai/gpt-4.1", _OPENAI),
+        (CLAUDE, "anthropic/claude-sonnet-4-5", ANTHROPIC),
+        (SHADOW, "anthropic/claude-sonnet-4-5", ANTHROPIC),
+        (GPT, "openai/gpt-5.6", OPENAI),
+        (AUTOMATIC, "openai/gpt-4.1", OPENAI),
         # Each of their models refuses marks in one test, and is quarantined from then on.
-        ("refused-chat", "anthropic/claude-opus-4-5", _ANTHROPIC),
-        ("refused-messages", "anthropic/claude-opus-4-6", _ANTHROPIC),
-        ("refused-responses", "anthropic/claude-sonnet-4-6", _ANTHROPIC),
-        (ELSEWHERE, "hosted_vllm/gpt-4.1", _OPENAI),  # speaks OpenAI's API, and is not OpenAI
+        ("refused-chat", "anthropic/claude-opus-4-5", ANTHROPIC),
+        ("refused-messages", "anthropic/claude-opus-4-6", ANTHROPIC),
+        ("refused-responses", "anthropic/claude-sonnet-4-6", ANTHROPIC),
+        (ELSEWHERE, "hosted_vllm/gpt-4.1", OPENAI),  # speaks OpenAI's API, and is not OpenAI
     )
 ]
 ROUTES: list[dict[str, Any]] = [

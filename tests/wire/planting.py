@@ -23,6 +23,7 @@ from fivelevers.answer import StoredAnswer
 from fivelevers.prices import Usage
 from fivelevers.proxies.litellm.answer_cache import FREE, Hit, ask, install
 from fivelevers.proxies.litellm.answer_capture import answer_of_log
+from fivelevers.proxies.litellm.flight import current, current_hit
 from fivelevers.proxies.litellm.reading import answer_of, mapping
 from fivelevers.request import Api
 
@@ -57,8 +58,11 @@ class Planter(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by
     ) -> None:
         _headers.set(data["proxy_server_request"]["headers"])
         api = APIS.get(call_type)
-        _hit.set(planted(api, data["litellm_call_id"], _headers.get()) if api else None)
-        if _hit.get() is not None and install(_hit.get) is None:
+        hit = planted(api, data["litellm_call_id"], _headers.get()) if api else None
+        _hit.set(hit)
+        flight = current.get()  # the plugin's own hook was before this one
+        if hit is not None and flight is not None and install(current_hit) is None:
+            flight.hit = hit
             ask(data)
         note("pre_call")
 

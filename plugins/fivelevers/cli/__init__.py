@@ -6,6 +6,7 @@ Exit codes: 0 fine, 1 the answer is no, 2 could not run.
 import typer
 
 from fivelevers.cli.audit import audit
+from fivelevers.cli.calibrate import app as calibrate
 from fivelevers.cli.check import check
 from fivelevers.cli.demo import demo
 from fivelevers.cli.down import down
@@ -29,6 +30,7 @@ def _about() -> None:
 app.command()(demo)
 app.command()(audit)
 app.add_typer(explain, name="explain")
+app.add_typer(calibrate, name="calibrate")
 app.command()(up)
 app.command()(down)
 app.command()(check)

@@ -15,7 +15,7 @@ async def tagged(link: Link, tag: str, *, remove: bool) -> int:
     """How many questions have this tag, in all scopes; with ``remove`` they and their answers are deleted."""
     found = 0
     async with link.asking("questions can not be gone through", limited=False) as redis:  # each of its calls has one
-        async for page in _pages(redis):
+        async for page in pages(redis):
             gone = await _of_tag(redis, page, tag)
             found += len(gone)
             if remove and gone:
@@ -23,7 +23,7 @@ async def tagged(link: Link, tag: str, *, remove: bool) -> int:
     return found
 
 
-async def _pages(redis: Any) -> AsyncIterator[list[bytes]]:
+async def pages(redis: Any) -> AsyncIterator[list[bytes]]:
     page: list[bytes] = []
     async for key in redis.scan_iter(match=EVERY_QUESTION, count=_PAGE):
         page.append(key)

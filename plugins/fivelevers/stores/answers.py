@@ -132,6 +132,7 @@ class Answers:
         *,
         answer: str,
         new: StoredAnswer | None,
+        judged: bool,
         tags: Sequence[str],
         expires_at: float,
     ) -> str | None:
@@ -143,6 +144,7 @@ class Answers:
         """
         fields: dict[str, Any] = {
             "own": "0" if new is None else "1",
+            "judged": "1" if judged else "0",
             "signature": signature.pack(),
             "at": f"{time.time():.3f}",
             "tags": "\n".join(tags),

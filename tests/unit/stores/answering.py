@@ -48,4 +48,6 @@ async def put(
     """Store a question; with ``alias`` it points to an answer that is there."""
     stored = None if alias else new or said(for_s=for_s)
     until = time.time() + for_s
-    return await store.store(scope, question, vector, signature, answer=answer, new=stored, tags=tags, expires_at=until)
+    return await store.store(
+        scope, question, vector, signature, answer=answer, new=stored, judged=True, tags=tags, expires_at=until
+    )

@@ -9,22 +9,19 @@ that fails ends it (fixed-sequence testing): the last that passed is proven at t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fivelevers.errors import CalibrationError
 from fivelevers.levers.semantic_cache.bound import needed, needed_at, upper
+from fivelevers.levers.semantic_cache.calibration import Calibration, Holds, Point, Verdict
 from fivelevers.levers.semantic_cache.fit import Floats, fit
 from fivelevers.levers.semantic_cache.neighbour import Neighbour
-from fivelevers.levers.semantic_cache.score import FEATURES, Weights, features_of, standings
+from fivelevers.levers.semantic_cache.score import Weights, features_of, standings
 from fivelevers.levers.semantic_cache.serve import NEIGHBOURS, WEIGHED, Rule, Settings, decide
 from fivelevers.levers.semantic_cache.signature import Signature
 
-VERSION = 1
 FOLDS = 5
 STARTS_WITH = 6  # wrong hits that the first share which is tried can stand: of few, one is often a label gone wrong
 KEPT_BELOW = 0.6  # of max_wrong: what is served was wrong no more often, so that the next period proves it again
@@ -33,12 +30,6 @@ _STEP = 0.01  # of the questions, from one share to the next
 _MARGIN = 0.02  # of the look-ups: their share that is judged scatters
 _SERVED_AT_FIRST = 0.25  # a guess at the share of questions that are served, where nothing is known
 _CHUNK = 512
-
-
-class Verdict(StrEnum):
-    SERVE = "serve"
-    DO_NOT_SERVE = "do-not-serve"  # more judging would not help: the answers are wrong too often
-    NEED_MORE = "need-more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,76 +46,6 @@ class Entry:
     signature: Signature
     known: bool
     at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One share that was tried: of all questions, how many had been served, how many of these wrong, and how many the
-    model expected to be.
-    """
-
-    share: float
-    threshold: float
-    hits: int
-    wrong: int
-    expected: float
-    upper: float
-
-
-@dataclass(frozen=True, slots=True)
-class Holds:
-    """What a calibration holds for: another embedder, model or prompt re-opens it."""
-
-    embedder: str
-    models: tuple[str, ...]
-    prompts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """``rule`` is what decides where the verdict is to serve; ``chosen`` the share that is served then, ``proven`` the
-    loosest that passed. ``needed``: questions to judge before another try can pass, None where more would not help.
-    """
-
-    verdict: Verdict
-    max_wrong: float
-    questions: int
-    tested: int
-    first_at: float
-    last_at: float
-    holds: Holds
-    rule: Rule = Rule()  # noqa: RUF009  frozen, so one default serves all
-    chosen: Point | None = None
-    proven: Point | None = None
-    needed: int | None = None
-    curve: tuple[Point, ...] = ()
-    version: int = VERSION
-
-    @property
-    def serves(self) -> bool:
-        return self.verdict is Verdict.SERVE
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Calibration:
-        """Raises CalibrationError on what this release did not write."""
-        try:
-            rule, holds = found["rule"], found["holds"]
-            if found["version"] != VERSION or len(rule["weights"]) != len(FEATURES) + 1:
-                raise CalibrationError(f"calibration: version {found['version']} is of another release; calibrate anew")
-            read = {
-                "verdict": Verdict(found["verdict"]),
-                "rule": Rule(**{**rule, "weights": tuple(rule["weights"])}),
-                "chosen": found["chosen"] and Point(**found["chosen"]),
-                "proven": found["proven"] and Point(**found["proven"]),
-                "curve": tuple(Point(**point) for point in found["curve"]),
-                "holds": Holds(holds["embedder"], tuple(holds["models"]), tuple(holds["prompts"])),
-            }
-            return cls(**{**found, **read})
-        except (KeyError, TypeError, ValueError) as error:
-            raise CalibrationError(f"calibration: can not be read: {error!r}; calibrate anew") from error
 
 
 @dataclass(frozen=True, slots=True)

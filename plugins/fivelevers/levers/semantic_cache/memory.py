@@ -59,6 +59,7 @@ class AnswerMemory(Protocol):
         *,
         answer: str,
         new: StoredAnswer | None,
+        judged: bool,
         tags: Sequence[str],
         expires_at: float,
     ) -> str | None:
@@ -66,7 +67,8 @@ class AnswerMemory(Protocol):
 
         Returns the answer's id: of two callers that store one question at once, the second gets the first one's, and
         its own is not kept; None where an answer that was stored is gone. ``vector`` None: only the exact tier knows
-        this question. ``tags``: by which question and answer are invalidated and forgotten.
+        this question. ``judged``: whether it is known which stored answers say the same. ``tags``: by which question
+        and answer are invalidated and forgotten.
         """
 
     async def forget_question(self, scope: str, question: str) -> bool:
@@ -76,8 +78,11 @@ class AnswerMemory(Protocol):
 class Embedder(Protocol):
     """Texts to vectors of unit length. ``version`` names model, weights and dimension: other ones share no entry."""
 
-    version: str
-    dimension: int
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         """Raises EmbedderError."""

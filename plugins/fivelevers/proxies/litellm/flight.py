@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fivelevers.engine import Answer, Plan, WithoutUs, settle
@@ -16,6 +17,8 @@ from fivelevers.proxies.litellm.reading import Deployment
 from fivelevers.proxies.litellm.state import State
 
 if TYPE_CHECKING:
+    from fivelevers.proxies.litellm.answer_cache import Hit
+    from fivelevers.proxies.litellm.answering import Answering
     from fivelevers.proxies.litellm.judging import Judging
     from fivelevers.proxies.litellm.keeping import Noted
     from fivelevers.proxies.litellm.marking import Marking
@@ -47,6 +50,8 @@ class Flight:
         self.judging: Judging | None = None
         self.marking: Marking | None = None
         self.pinning: Pinning | None = None
+        self.answering: Answering | None = None
+        self.hit: Hit | None = None
         self.answered_by: str | None = None
         self.failed = False
         self._open: dict[str, Deployment] = {}
@@ -67,9 +72,15 @@ class Flight:
     def find(self, call_id: str) -> Deployment | None:
         return self._open.get(call_id)
 
+    @property
+    def served(self) -> bool:
+        """Whether the request was answered from our own store. LiteLLM's log does not always say so."""
+        return self.hit is not None and self.hit.given
+
     def lost(self, deployment: Deployment) -> None:
-        """An attempt whose end nobody told: it may be on the bill, so its tokens are estimated."""
-        self.record(failed_answer(deployment, "Interrupted", time.time()))
+        """An attempt whose end nobody told: it may be on the bill, so its tokens are estimated. A hit is on none."""
+        ended = failed_answer(deployment, "Interrupted", time.time())
+        self.record(free(ended) if self.served else ended)
 
     def watch(self, task: asyncio.Task[Any] | None) -> None:
         """Notice the end of the task that serves this request, its streamed body included."""
@@ -105,6 +116,8 @@ class Flight:
     def _without_us(self, answer: Answer) -> tuple[WithoutUs, ...]:
         if not answer.success:
             return ()
+        if self.served and self.answering is not None:
+            return self.answering.without_us(answer.at)
         without = self.marking.without_us(answer.usage) if self.marking else None
         return (without,) if without else ()
 
@@ -121,6 +134,19 @@ class Flight:
 
 current: ContextVar[Flight | None] = ContextVar("fivelevers_flight", default=None)
 """Of the request that this task serves: visible in every hook of LiteLLM's, its log's too."""
+
+
+def current_hit() -> Hit | None:
+    """What the answer cache hands out for the request that this task serves."""
+    flight = current.get()
+    return flight.hit if flight is not None else None
+
+
+def free(answer: Answer) -> Answer:
+    """The same, given from our own store: no provider was asked, whatever LiteLLM made of it."""
+    return replace(
+        answer, success=True, error=None, usage=None, reported=True, provider_request_id=None, generated_chars=0
+    )
 
 
 def failed_answer(deployment: Deployment, error: str, now: float) -> Answer:

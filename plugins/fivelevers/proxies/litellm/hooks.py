@@ -18,11 +18,14 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from fivelevers import metrics
 from fivelevers.engine import prepare
+from fivelevers.metering.event import Attempt
 from fivelevers.order import LEVERS
 from fivelevers.policy import EMPTY, Caller
 from fivelevers.prices import Usage
 from fivelevers.proxies.litellm import reading
-from fivelevers.proxies.litellm.flight import Flight, current, failed_answer
+from fivelevers.proxies.litellm.answer_cache import FREE
+from fivelevers.proxies.litellm.answering import ENTRY_HEADER, HEADER, answering
+from fivelevers.proxies.litellm.flight import Flight, current, failed_answer, free
 from fivelevers.proxies.litellm.identity import new_request_id
 from fivelevers.proxies.litellm.judging import judging
 from fivelevers.proxies.litellm.keeping import note
@@ -86,6 +89,9 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.watch(asyncio.current_task())
         current.set(flight)
         metrics.time_decision(plan.route.name, time.perf_counter() - started)
+        flight.answering = answering(plan, self.state)
+        if flight.answering is not None:
+            flight.hit = await flight.answering.look_up(data, hints)
 
     async def async_filter_deployments(
         self,
@@ -101,7 +107,9 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
     async def _pinned(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
         flight = current.get()
         return (
-            None if flight is None or flight.pinning is None else await flight.pinning.among(group, deployments, kwargs)
+            None
+            if flight is None or flight.pinning is None or flight.hit is not None
+            else await flight.pinning.among(group, deployments, kwargs)
         )
 
     @_fails_open
@@ -111,6 +119,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             return
         deployment = reading.deployment_of(kwargs, call_type, time.time())
         flight.start(str(kwargs.get("litellm_call_id")), deployment)
+        if flight.hit is not None or flight.charged_to is not None:
+            return
         if flight.marking is not None:
             await flight.marking.mark(kwargs, call_type, deployment)
         self.state.watch.see(flight.plan, kwargs, deployment)
@@ -136,7 +146,15 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight = current.get() or self._unplanned(mapping(kwargs.get("standard_logging_object")))
         deployment = flight.end(str(kwargs.get("litellm_call_id")))
         answer = reading.answer_of(kwargs, response_obj, deployment, start_time.timestamp(), end_time.timestamp())
-        flight.record(answer)
+        if flight.served:
+            answer = free(answer)
+        attempt = flight.record(answer)
+        if flight.charged_to is not None:
+            await self._charge(attempt)
+            return
+        if flight.answering is not None:
+            plain = None if flight.marking is None else flight.marking.plain(answer.usage)
+            flight.answering.answered(kwargs, response_obj, answer, plain=plain, served=flight.served)
         if flight.marking is not None:
             flight.marking.answered(answer.usage, reported=answer.reported, now=answer.at)
         if flight.pinning is not None:
@@ -147,6 +165,11 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             flight.judging.answered(answer, response_obj)
         if reading.truncated(answer.finish_reason):
             flight.fail(f"truncated: {answer.finish_reason}")
+
+    async def _charge(self, attempt: Attempt) -> None:
+        """A lever's own call counts against what its route may spend in a day."""
+        if attempt.cost_usd:
+            await self.state.judge_spend.add(attempt.route, float(attempt.cost_usd))
 
     @_fails_open
     async def async_log_failure_event(
@@ -170,6 +193,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight = current.get()
         if flight is not None:
             flight.fail(type(original_exception).__name__)
+            if flight.answering is not None:
+                flight.answering.ended()
 
     @_fails_open
     async def async_post_call_response_headers_hook(
@@ -190,6 +215,10 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             headers["x-fivelevers-prompt-cache"] = flight.marking.said
         if flight.pinning is not None and flight.pinning.said:
             headers["x-fivelevers-affinity"] = flight.pinning.said
+        if flight.answering is not None and flight.answering.said:
+            headers[HEADER] = flight.answering.said
+        if flight.answering is not None and flight.answering.entry is not None:
+            headers |= {**FREE, ENTRY_HEADER: flight.answering.entry}
         if flight.plan.skipped:
             every = len(flight.plan.skipped) == len(LEVERS)
             headers[SKIP_HEADER] = "all" if every else ",".join(flight.plan.skipped)

@@ -34,6 +34,16 @@ def owns(request_id: str, key: str) -> bool:
     return hmac.compare_digest(raw[_RANDOM_BYTES:], _code(raw[:_RANDOM_BYTES], key))
 
 
+def cache_secret() -> bytes:
+    """What the scopes and questions of cached answers are hashed with: the same on every replica."""
+    return _secret(b"fivelevers cache\0")
+
+
+@lru_cache(maxsize=4)
+def _secret(purpose: bytes) -> bytes:
+    return sha256(purpose + (os.environ.get("LITELLM_MASTER_KEY") or "fivelevers").encode()).digest()
+
+
 def _code(head: bytes, key: str) -> bytes:
     # The master key is the one secret that all replicas of a proxy share already.
     secret = (os.environ.get("LITELLM_MASTER_KEY") or "fivelevers").encode()

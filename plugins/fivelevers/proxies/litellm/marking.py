@@ -185,6 +185,11 @@ class Marking:
         basis = Basis.ESTIMATED if alone.read or alone.written else Basis.OBSERVED
         return WithoutUs(LEVER, considered.without_us(usage), basis)
 
+    def plain(self, usage: Usage | None) -> Usage | None:
+        """What the provider had billed without this lever; None where that is the same."""
+        without = self.without_us(usage)
+        return None if without is None or without.usage == usage else without.usage
+
     def answered(self, usage: Usage | None, *, reported: bool, now: float) -> None:
         """An attempt ended well."""
         considered, self.considered = self.considered, None

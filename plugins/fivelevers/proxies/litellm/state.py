@@ -11,18 +11,26 @@ from pkgutil import resolve_name
 from typing import Protocol, Self
 
 from fivelevers import metrics
+from fivelevers.answer_guard import AnswerGuard
 from fivelevers.errors import PriceError
+from fivelevers.levers.semantic_cache.calibration import Calibration
+from fivelevers.levers.semantic_cache.verify import Spent
 from fivelevers.meter import Meter
 from fivelevers.metering.validators import CheckBook
+from fivelevers.policy import EMPTY
 from fivelevers.prefix_caching import Tokenizers
 from fivelevers.price_overrides import load_overrides
 from fivelevers.prices import PriceBook, find_litellm_map
 from fivelevers.providers.cache_rules import TermBook
+from fivelevers.proxies.litellm.embedders import Embedders
 from fivelevers.proxies.litellm.prefix_watch import PrefixWatch
 from fivelevers.proxies.litellm.quarantine import Quarantine
 from fivelevers.stores.affinity import Affinity, RedisAffinity
 from fivelevers.stores.affinity_memory import MemoryAffinity
+from fivelevers.stores.answers import Answers
+from fivelevers.stores.calibrations import Audits, Calibrated, Calibrations
 from fivelevers.stores.content_key import Sealer
+from fivelevers.stores.judge_spend import JudgeSpend
 from fivelevers.stores.policy_file import PolicyFile
 from fivelevers.stores.prefixes import Prefixes
 from fivelevers.stores.switches import Switches
@@ -54,6 +62,12 @@ class State:
     affinity: Affinity = field(default_factory=MemoryAffinity)
     tells_cached: set[str] = field(default_factory=set)  # replicas that report cached tokens
     writes: Writes = field(default_factory=Writes)
+    answers: Answers = field(default_factory=lambda: Answers(""))
+    calibrations: Calibrations = field(default_factory=lambda: Calibrations("", "semantic_cache", _nothing))
+    guard: AnswerGuard = field(default_factory=lambda: AnswerGuard(lambda: EMPTY, Switches("", "")))
+    embedders: Embedders = field(default_factory=Embedders)
+    judge_spend: JudgeSpend = field(default_factory=lambda: JudgeSpend(""))
+    judged: dict[str, Spent] = field(default_factory=dict)  # by route of the policy
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checks: CheckBook = field(default_factory=lambda: CheckBook(resolve_name))
     unsettled: set[Unsettled] = field(default_factory=set)  # bounded by the requests of a few seconds
@@ -69,6 +83,7 @@ class State:
         redis_url, prices = os.environ.get("FIVELEVERS_REDIS_URL", ""), _prices()
         switches = Switches(redis_url, meter.ledger_url, file.current)
         terms, tokenizers = TermBook(prices), Tokenizers()
+        guard = AnswerGuard(file.current, switches)
         return cls(
             file,
             prices,
@@ -80,7 +95,16 @@ class State:
             prefixes=Prefixes(redis_url),
             tokenizers=tokenizers,
             affinity=RedisAffinity(redis_url) if redis_url else MemoryAffinity(),
+            answers=Answers(redis_url),
+            calibrations=Calibrations(meter.ledger_url, "semantic_cache", guard.audited),
+            guard=guard,
+            judge_spend=JudgeSpend(redis_url),
         )
+
+    def calibration(self, route: str, embedder: str, prompt: str) -> Calibration | None:
+        """What may be served on a route by now: its calibration, while that holds for what is asked."""
+        found = self.calibrations.current(route)
+        return None if found is None else self.guard.serving(found, embedder, prompt)
 
     def hold(self, task: asyncio.Task[None]) -> None:
         """Keep a task that nobody waits for until it is done: the event loop does not."""
@@ -90,6 +114,9 @@ class State:
     def levers_off(self, route: str) -> frozenset[str]:
         """The levers that are out of force on a route, whoever asks."""
         return EVERY_LEVER if self.off else self.switches.current().off(route)
+
+
+def _nothing(made: Calibrated, counted: Audits) -> None: ...
 
 
 def _off() -> bool:

@@ -12,7 +12,8 @@ import pytest
 
 from fivelevers.errors import CalibrationError
 from fivelevers.levers.semantic_cache.bound import upper
-from fivelevers.levers.semantic_cache.calibrate import Calibration, Entry, Holds, Promise, Verdict, calibrate
+from fivelevers.levers.semantic_cache.calibrate import Entry, Promise, calibrate
+from fivelevers.levers.semantic_cache.calibration import Calibration, Holds, Verdict
 from fivelevers.levers.semantic_cache.serve import Settings
 from fivelevers.levers.semantic_cache.signature import signature_of
 

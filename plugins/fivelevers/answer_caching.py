@@ -1,0 +1,214 @@
+"""Lever 2 on one request: what the store knows of it, whether that may be served, and what a fresh answer teaches.
+
+The one place where the decision meets its memory. No proxy's shape is known here; time is an argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+from fivelevers.answer import StoredAnswer
+from fivelevers.errors import EmbedderError, FiveLeversError, StoreError
+from fivelevers.levers.semantic_cache.calibration import Calibration
+from fivelevers.levers.semantic_cache.guards import Guard
+from fivelevers.levers.semantic_cache.judging import UNKNOWN, JudgedBy, Said, Verdict
+from fivelevers.levers.semantic_cache.memory import AnswerMemory, Embedder, Exact, Vector
+from fivelevers.levers.semantic_cache.neighbour import Neighbour
+from fivelevers.levers.semantic_cache.serve import NEIGHBOURS, Decision, Rule, Settings, decide
+from fivelevers.levers.semantic_cache.signature import Signature
+from fivelevers.levers.semantic_cache.verify import after_miss
+from fivelevers.policy import SemanticCacheSwitch
+
+LEASE_S = 60.0  # for the one who asks the provider: a request that takes longer is asked again by those who wait
+
+
+class Result(StrEnum):
+    HIT = "hit"
+    AUDIT = "audit"  # a hit that is answered afresh, to be compared
+    MISS = "miss"
+
+
+class Tier(StrEnum):
+    EXACT = "exact"
+    SEMANTIC = "semantic"
+
+
+class Judging(Protocol):
+    async def compare(self, question: str, fresh: str, stored: Sequence[str]) -> Verdict: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request that may be answered from the store. ``serving``: what is found may be given to the client.
+
+    ``calibration`` None: nothing semantic is served, whatever is found. ``draw`` in [0, 1) picks the audits.
+    """
+
+    scope: str
+    question: str
+    text: str
+    signature: Signature
+    settings: SemanticCacheSwitch
+    serving: bool
+    calibration: Calibration | None
+    draw: float
+    max_age_s: float | None = None
+
+    @property
+    def deadline_s(self) -> float:
+        return self.settings.deadline_ms / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the store knows, and ``why`` in a word. ``answer`` is what is served, or would be in shadow mode.
+
+    ``leads``: others wait for the answer to this request. ``error``: the store or the embedder did not do its part.
+    """
+
+    result: Result
+    why: str
+    tier: Tier | None = None
+    answer_id: str | None = None
+    answer: StoredAnswer | None = None
+    leads: bool = False
+    vector: Vector | None = None
+    neighbours: tuple[Neighbour, ...] = ()
+    decision: Decision | None = None
+    error: FiveLeversError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What became of a fresh answer. ``said``: whether it says the same as the answer that was, or would have been,
+    served (of a miss: as any of those that were near); None where nobody knows. ``answer_id``: what its question points
+    to now.
+    """
+
+    said: Said | None
+    judged_by: JudgedBy | None
+    answer_id: str | None
+
+
+def rules_of(switch: SemanticCacheSwitch) -> Settings:
+    """What the policy demands of every hit."""
+    guards = frozenset(Guard(name) for name in switch.guards)
+    return Settings(switch.min_similarity, switch.min_margin, switch.min_support, guards)
+
+
+async def look_up(asked: Asked, memory: AnswerMemory, embedder: Embedder | None, *, now: float) -> Found:
+    """Never raises for store or embedder: what does not answer within the route's deadline is a miss."""
+    try:
+        async with asyncio.timeout(asked.deadline_s):
+            exact = await memory.exact(asked.scope, asked.question, lease_s=LEASE_S if asked.serving else 0)
+        if asked.serving and exact.taken and asked.settings.wait_s:
+            exact = await memory.wait(asked.scope, asked.question, within_s=asked.settings.wait_s)
+    except (StoreError, TimeoutError) as error:
+        return Found(Result.MISS, "redis", error=_named(error))
+    if exact.answer is not None:
+        return _exact_hit(asked, exact, now)
+    miss = Found(Result.MISS, "new", leads=exact.first)
+    if embedder is None or asked.settings.tier == "exact":
+        return miss
+    try:
+        async with asyncio.timeout(asked.deadline_s):
+            return await _semantic(asked, miss, memory, embedder, now=now)
+    except (EmbedderError, StoreError, TimeoutError) as error:
+        why = (
+            "embedder" if isinstance(error, EmbedderError) else "redis" if isinstance(error, StoreError) else "deadline"
+        )
+        return replace(miss, why=why, error=_named(error))
+
+
+def _named(error: Exception) -> FiveLeversError:
+    return error if isinstance(error, FiveLeversError) else StoreError("look-up: took longer than deadline_ms")
+
+
+def _exact_hit(asked: Asked, exact: Exact, now: float) -> Found:
+    """An answer that a judge found to fit another wording is a semantic one, word for word or not."""
+    tier = Tier.EXACT if exact.own else Tier.SEMANTIC
+    found = Found(Result.HIT, "same", tier, exact.id, exact.answer)
+    if not exact.own and asked.calibration is None:
+        return replace(found, result=Result.MISS, why="uncalibrated")
+    return _aged(asked, found, now)
+
+
+async def _semantic(asked: Asked, miss: Found, memory: AnswerMemory, embedder: Embedder, *, now: float) -> Found:
+    (vector,) = await embedder.embed([asked.text])
+    neighbours = tuple(await memory.nearest(asked.scope, vector, NEIGHBOURS))
+    rule = asked.calibration.rule if asked.calibration is not None else Rule()
+    decision = decide(asked.signature, neighbours, rules_of(asked.settings), rule)
+    found = replace(miss, vector=vector, neighbours=neighbours, decision=decision, why=decision.reason.value)
+    if not decision.served or decision.answer is None:
+        return found
+    answer = await memory.answer(asked.scope, decision.answer)
+    if answer is None:  # it expired between two steps
+        return replace(found, why="expired")
+    found = replace(found, tier=Tier.SEMANTIC, answer_id=decision.answer, answer=answer)
+    if asked.serving and asked.calibration is None:
+        return replace(found, why="uncalibrated")
+    return _aged(asked, replace(found, result=Result.HIT), now)
+
+
+def _aged(asked: Asked, found: Found, now: float) -> Found:
+    """A hit, unless the client wants a younger answer; of semantic ones some are audits."""
+    if found.answer is not None and asked.max_age_s is not None and now - found.answer.created_at > asked.max_age_s:
+        return replace(found, result=Result.MISS, why="too-old")
+    audited = found.decision is not None and asked.draw < asked.settings.audit_share
+    return replace(found, result=Result.AUDIT) if audited else replace(found, result=Result.HIT)
+
+
+def worth_judging(found: Found) -> tuple[str, ...]:
+    """The answers that a fresh one is worth comparing with. A hit in shadow mode is compared like an audit."""
+    if found.decision is None or found.vector is None:
+        return ()
+    if found.tier is Tier.SEMANTIC and found.answer_id is not None:
+        return tuple(dict.fromkeys((found.answer_id, *found.decision.candidates)))
+    return found.decision.candidates
+
+
+async def learn(
+    asked: Asked,
+    found: Found,
+    fresh: StoredAnswer,
+    memory: AnswerMemory,
+    judges: Judging,
+    *,
+    compare: Sequence[str],
+    new_id: str,
+) -> Learnt:
+    """Compare a fresh answer with stored ones, and remember its question.
+
+    It becomes an alias of an answer that a judge found to say the same; otherwise the fresh answer is stored as its
+    own. An audit that finds a hit wrong deletes the question that led to it. Raises StoreError.
+    """
+    stored = [(one, answer) for one in compare if (answer := await memory.answer(asked.scope, one)) is not None]
+    verdict = await judges.compare(asked.text, fresh.text, [answer.text for _, answer in stored]) if stored else UNKNOWN
+    ids = [one for one, _ in stored]
+    said = _said(found, verdict, ids)
+    if found.result is Result.AUDIT and said is Said.DIFFERENT and found.decision is not None:
+        await memory.forget_question(asked.scope, found.decision.question or "")
+    change = after_miss(verdict, ids)
+    stored_as = await memory.store(
+        asked.scope,
+        asked.question,
+        found.vector,
+        asked.signature,
+        answer=change.alias_of or new_id,
+        new=None if change.alias_of else fresh,
+        judged=verdict.said is not None or not worth_judging(found),
+        tags=fresh.tags,
+        expires_at=fresh.expires_at,
+    )
+    return Learnt(said, verdict.by, stored_as)
+
+
+def _said(found: Found, verdict: Verdict, ids: Sequence[str]) -> Said | None:
+    """Of a hit: whether it was right. Another stored answer that says the same does not make it so."""
+    if verdict.said is not Said.SAME or verdict.same is None or found.answer_id is None:
+        return verdict.said
+    return Said.SAME if ids[verdict.same] == found.answer_id else Said.DIFFERENT

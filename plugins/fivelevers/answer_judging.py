@@ -1,0 +1,70 @@
+"""The judges of one route, in the order of their price, and what they may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fivelevers.errors import EmbedderError, StoreError
+from fivelevers.levers.semantic_cache.judging import UNKNOWN, Verdict, asked, by_equality, by_similarity, heard
+from fivelevers.levers.semantic_cache.memory import Embedder, Vector
+from fivelevers.policy import Judge
+
+
+class Purse(Protocol):
+    """What a route's judging has cost today, over all proxies."""
+
+    async def spent_usd(self, route: str) -> float:
+        """Raises StoreError where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """``ask``: a model's reply to messages, None where it gave none. ``embedder`` None: answers are not embedded."""
+
+    route: str
+    settings: Judge
+    embedder: Embedder | None
+    purse: Purse
+    ask: Callable[[str, Sequence[dict[str, str]]], Awaitable[str | None]]
+
+    async def compare(self, question: str, fresh: str, stored: Sequence[str]) -> Verdict:
+        """Which stored answer says what the fresh one says. A judge that fails does not know."""
+        if not stored:
+            return UNKNOWN
+        verdict = by_equality(fresh, stored)
+        if verdict.said is None:
+            verdict = await self._by_embedding(fresh, stored)
+        if verdict.said is None:
+            verdict = await self._by_model(question, fresh, stored)
+        return verdict
+
+    async def _by_embedding(self, fresh: str, stored: Sequence[str]) -> Verdict:
+        if self.embedder is None:
+            return UNKNOWN
+        try:
+            mine, *theirs = await self.embedder.embed([fresh, *stored])
+        except EmbedderError:
+            return UNKNOWN
+        similarities = [_cosine(mine, one) for one in theirs]
+        return by_similarity(similarities, self.settings.same_from, self.settings.different_below)
+
+    async def _by_model(self, question: str, fresh: str, stored: Sequence[str]) -> Verdict:
+        model = self.settings.model
+        if model is None or not await self._may_spend():
+            return UNKNOWN
+        reply = await self.ask(model, asked(question, fresh, stored))
+        return UNKNOWN if reply is None else heard(reply, len(stored))
+
+    async def _may_spend(self) -> bool:
+        """In doubt not: a budget that nobody can look up is spent."""
+        try:
+            return await self.purse.spent_usd(self.route) < self.settings.usd_per_day
+        except StoreError:
+            return False
+
+
+def _cosine(one: Vector, other: Vector) -> float:
+    """Of two vectors of unit length."""
+    return sum(a * b for a, b in zip(one, other, strict=True))

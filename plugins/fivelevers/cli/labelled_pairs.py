@@ -1,0 +1,78 @@
+"""Labelled questions from a file, as calibration wants them: pairs that are the same form one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from fivelevers.errors import CalibrationError, EmbedderError
+from fivelevers.levers.semantic_cache.calibrate import Entry
+from fivelevers.levers.semantic_cache.signature import signature_of
+from fivelevers.providers.minilm import MiniLm
+
+_BATCH = 32
+_TRIES = 600
+
+
+def entries_of(path: Path) -> list[Entry]:
+    """Raises CalibrationError, EmbedderError, OSError."""
+    answers = _answers(read(path))
+    vectors = asyncio.run(embed(list(answers)))
+    return [
+        Entry("pairs", text, str(answer), vector, signature_of(text), True, float(at))
+        for at, ((text, answer), vector) in enumerate(zip(answers.items(), vectors, strict=True))
+    ]
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The lines. Raises CalibrationError, OSError."""
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            a, b, same = row["a"], row["b"], row["same"]
+        except (ValueError, KeyError, TypeError) as error:
+            fix = 'write {"a": "...", "b": "...", "same": true} in each line'
+            raise CalibrationError(f"{path}:{number}: {line[:60]!r} is no labelled pair; {fix}") from error
+        if not (isinstance(a, str) and isinstance(b, str) and isinstance(same, bool)):
+            raise CalibrationError(f"{path}:{number}: a and b must be texts, same true or false")
+        rows.append(row)
+    return rows
+
+
+def _answers(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Text -> its answer: texts that pairs call the same have one, however long the chain."""
+    parent: dict[str, str] = {}
+
+    def root(text: str) -> str:
+        parent.setdefault(text, text)
+        while parent[text] != text:
+            parent[text] = parent[parent[text]]
+            text = parent[text]
+        return text
+
+    for row in rows:
+        a, b = root(row["a"]), root(row["b"])
+        if row["same"]:
+            parent[b] = a
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(root(text) for text in parent))}
+    return {text: numbers[root(text)] for text in list(parent)}
+
+
+async def embed(texts: list[str]) -> list[Any]:
+    """By MiniLM, once it has loaded. Raises EmbedderError."""
+    model = MiniLm()
+    for left in range(_TRIES, 0, -1):
+        try:
+            await model.embed(["ready?"])
+            break
+        except EmbedderError as error:
+            if left == 1 or "loading" not in str(error):
+                raise
+            await asyncio.sleep(0.05)
+    found: list[Any] = []
+    for at in range(0, len(texts), _BATCH):
+        found += await model.embed(texts[at : at + _BATCH])
+    return found
