@@ -183,8 +183,9 @@ async def learn(
 ) -> Learnt:
     """Compare a fresh answer with stored ones, and remember its question.
 
-    It becomes an alias of an answer that a judge found to say the same; otherwise the fresh answer is stored as its
-    own. An audit that finds a hit wrong deletes the question that led to it. Raises StoreError.
+    It becomes an alias of an answer that a judge found to say the same; otherwise the fresh answer is stored as one of
+    its own. Who asks the very same again is given the very same, alias or not. An audit that finds a hit wrong deletes
+    the question that led to it. Raises StoreError.
     """
     stored = [(one, answer) for one in compare if (answer := await memory.answer(asked.scope, one)) is not None]
     verdict = await judges.compare(asked.text, fresh.text, [answer.text for _, answer in stored]) if stored else UNKNOWN
@@ -203,6 +204,7 @@ async def learn(
         judged=verdict.said is not None or not worth_judging(found),
         tags=fresh.tags,
         expires_at=fresh.expires_at,
+        given=(new_id, fresh) if change.alias_of else None,
     )
     return Learnt(said, verdict.by, stored_as)
 

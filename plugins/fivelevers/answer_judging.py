@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fivelevers.errors import EmbedderError, StoreError
+from fivelevers.levers.semantic_cache.guards import Guard, refusals
 from fivelevers.levers.semantic_cache.judging import UNKNOWN, Verdict, asked, by_equality, by_similarity, heard
 from fivelevers.levers.semantic_cache.memory import Embedder, Vector
+from fivelevers.levers.semantic_cache.signature import signature_of
 from fivelevers.policy import Judge
 
 
@@ -48,7 +50,10 @@ class Judges:
         except EmbedderError:
             return UNKNOWN
         similarities = [_cosine(mine, one) for one in theirs]
-        return by_similarity(similarities, self.settings.same_from, self.settings.different_below)
+        verdict = by_similarity(similarities, self.settings.same_from, self.settings.different_below)
+        if verdict.same is None or not refusals(signature_of(fresh), signature_of(stored[verdict.same]), tuple(Guard)):
+            return verdict
+        return UNKNOWN  # near, and another number, date, name or a "not": embeddings do not tell
 
     async def _by_model(self, question: str, fresh: str, stored: Sequence[str]) -> Verdict:
         model = self.settings.model

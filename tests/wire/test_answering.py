@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -32,11 +33,14 @@ def stored(proxy: Proxy, ask: Any) -> Any:
     """The first answer to a request, once a second one is served from it."""
     first = ask()
     assert "hit" not in first.headers[SAID]
-    wait_for(lambda: ask().headers[SAID], lambda said: said.startswith("hit"))
+    assert wait_for(lambda: ask().headers[SAID], lambda said: said.startswith("hit")).startswith("hit")
     return first
 
 
-def chat(proxy: Proxy, alias: str, text: str, *, key: str = ACME, system: str = FACTS, **fields: Any) -> httpx.Response:
+def chat(
+    proxy: Proxy, alias: str, text: str, *, key: str = ACME, system: str = FACTS, pause_s: float = 0, **fields: Any
+) -> httpx.Response:
+    time.sleep(pause_s)
     messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
     body = {"model": alias, "temperature": 0, "messages": messages, **fields}
     return proxy.http.post(PATHS["chat"], json=body, headers={"authorization": f"Bearer {key}"})
@@ -144,24 +148,36 @@ def serve(proxy: Proxy, route: str, system: str, **rule: Any) -> None:
     ledger.close()
 
 
+WORDINGS = [
+    f"{opening} the {what} of the Pro plan{end}"
+    for opening in ("What is", "What's", "Tell me", "I want to know", "Please tell me", "Could you tell me")
+    for what in ("price", "cost", "monthly price", "monthly cost")
+    for end in ("?", ", please?", " now?")
+]
+
+
 def test_other_words_are_answered_once_the_route_is_calibrated(quiet: Proxy) -> None:
     system = f"{FACTS} {uuid.uuid4().hex}"
-    first = chat(quiet, SERVING, "How much does the Pro plan cost?", system=system)
-    wait_for(
-        lambda: chat(quiet, SERVING, "How much does the Pro plan cost?", system=system).headers[SAID],
-        lambda s: s.startswith("hit"),
-    )
-    like = "What is the price of the Pro plan"
-    said = chat(quiet, SERVING, like, system=system).headers[SAID]
-    assert said.startswith("miss")
+    wordings = iter(WORDINGS)
+    first = stored(quiet, lambda: chat(quiet, SERVING, "How much does the Pro plan cost?", system=system))
+    assert chat(quiet, SERVING, next(wordings), system=system).headers[SAID].startswith("miss")
     serve(quiet, "answer-serving", system, serve_at=0.0)
-    # That one was judged by now, and is an alias or an answer of its own: a third wording is served.
-    third = "What's the price of the Pro plan, please?"
-    said = wait_for(
-        lambda: chat(quiet, SERVING, f"{third}", system=system).headers[SAID], lambda s: "tier=semantic" in s
+    # Proxies follow the ledger within seconds; until then each wording is answered afresh, so none comes twice.
+    served = wait_for(
+        lambda: chat(quiet, SERVING, next(wordings), system=system, pause_s=0.3),
+        lambda answer: answer.headers[SAID].startswith("hit"),
     )
-    assert "similarity=0." in said
+    assert "tier=semantic; similarity=0." in served.headers[SAID]
+    assert "49" in served.json()["choices"][0]["message"]["content"]
+    assert served.headers["x-litellm-response-cost"] == "0.0"
+    rows = wait_for(
+        lambda: quiet.query("select * from look_up where request_id = ?", served.headers["x-fivelevers-request"]), bool
+    )
+    assert (rows[0]["mode"], rows[0]["result"]) == ("on", "hit")
     assert first.status_code == 200
+    wrong = {"request_id": served.headers["x-fivelevers-request"], "outcome": "failure"}
+    headers = {"authorization": f"Bearer {ACME}"}
+    quiet.http.post("/fivelevers/v1/outcomes", json=wrong, headers=headers).raise_for_status()
 
 
 def test_shadow_looks_judges_and_serves_nothing(quiet: Proxy) -> None:

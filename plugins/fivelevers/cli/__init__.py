@@ -6,12 +6,14 @@ Exit codes: 0 fine, 1 the answer is no, 2 could not run.
 import typer
 
 from fivelevers.cli.audit import audit
+from fivelevers.cli.cache import app as cache
 from fivelevers.cli.calibrate import app as calibrate
 from fivelevers.cli.check import check
 from fivelevers.cli.demo import demo
 from fivelevers.cli.down import down
 from fivelevers.cli.explain import app as explain
 from fivelevers.cli.forget import forget
+from fivelevers.cli.judge import app as judge
 from fivelevers.cli.off import off
 from fivelevers.cli.reconcile import reconcile
 from fivelevers.cli.report import report
@@ -31,6 +33,8 @@ app.command()(demo)
 app.command()(audit)
 app.add_typer(explain, name="explain")
 app.add_typer(calibrate, name="calibrate")
+app.add_typer(judge, name="judge")
+app.add_typer(cache, name="cache")
 app.command()(up)
 app.command()(down)
 app.command()(check)

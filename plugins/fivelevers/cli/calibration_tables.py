@@ -53,7 +53,7 @@ def _notes(made: Calibration, route: str, *, kept: bool) -> Iterator[str]:
         chosen = made.chosen
         yield (
             f"Expected: {chosen.share:.0%} of new questions answered from the store, at most {chosen.upper:.1%} "
-            f"of them wrongly (95 % confidence; {chosen.wrong} of {chosen.hits:,} were), {made.max_wrong:.1%} are allowed."
+            f"of them wrongly (95 % confidence; {chosen.wrong} of {chosen.hits:,} were); allowed: {made.max_wrong:.1%}."
         )
         yield "at most: upper bound on the share of wrong hits. share: of questions that were not asked before."
     if made.needed is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
-from fivelevers.errors import LedgerError
+from fivelevers.errors import LedgerError, StoreError
 
 if TYPE_CHECKING:
     from fivelevers.stores.forget import Forgetter, Subject, Traces
@@ -31,7 +32,7 @@ def forget(
     state_dir: StateDir = STATE_DIR,
     ledger: LedgerUrl = "",
 ) -> None:
-    """Delete content, outcomes, attempts and costs of a tenant or an end user, then search for what is left.
+    """Delete content, stored answers, outcomes, attempts and costs of a tenant or an end user; search for what is left.
 
     Their money is in no later report. Exit code 0: nothing is left (or, without --yes, nothing was to be done); 1: the
     search found something; 2: could not run.
@@ -45,7 +46,7 @@ def forget(
                 left = _forget_expired(opened, yes, console)
             else:
                 left = _forget_subject(opened, state_dir, _subject(tenant, end_user, team), yes, console)
-    except LedgerError as error:
+    except (LedgerError, StoreError) as error:
         Console(stderr=True, highlight=False).print(f"fivelevers forget: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
     raise typer.Exit(1 if left else 0)
@@ -76,12 +77,14 @@ def _subject(tenant: str, end_user: str, team: str) -> Subject:
 
 
 def _forget_subject(ledger: Ledger, state_dir: Path, subject: Subject, yes: bool, console: Console) -> int:
+    from fivelevers.stores.forget_answers import AnswerForgetter
     from fivelevers.stores.forget_ledger import LedgerForgetter
     from fivelevers.stores.forget_spool import SpoolForgetter
 
     of_ledger = LedgerForgetter(ledger)
-    # Whatever else keeps data of subjects (answers, accepted batches, artifacts) stands here too.
-    forgetters: tuple[Forgetter, ...] = (of_ledger, SpoolForgetter(state_dir / "spool"))
+    # Whatever else keeps data of subjects (accepted batches, artifacts) stands here too.
+    answers = AnswerForgetter(os.environ.get("FIVELEVERS_REDIS_URL", ""))
+    forgetters: tuple[Forgetter, ...] = (of_ledger, SpoolForgetter(state_dir / "spool"), answers)
     traces = of_ledger.traces(subject)
     if not yes:
         found = _all(forgetter.find(traces) for forgetter in forgetters)

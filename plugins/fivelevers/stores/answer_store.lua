@@ -1,5 +1,6 @@
 -- KEYS: question, lease. ARGV: prefix of answers, answer's id, its bytes ('' where it is stored already), when it
--- expires (seconds), then the question's fields. Returns the id of the answer that the question points to; '' where
+-- expires (seconds), id and bytes of what was given to this very question ('' where that is the answer itself), then
+-- the question's fields. Returns the id of the answer that the question points to; '' where
 -- the answer that it should point to is gone. The lease ends, whatever comes of it, and last: Redis refuses to be
 -- overfilled by a script's first write alone.
 local function stored()
@@ -15,8 +16,13 @@ local function stored()
     if left == -2 then return '' end
     if left > 0 then until_s = left end
   end
-  if known then redis.call('DEL', KEYS[1]) end
-  local pointed = redis.pcall('HSET', KEYS[1], 'answer', ARGV[2], unpack(ARGV, 5))
+  redis.call('DEL', KEYS[1])
+  if ARGV[5] ~= '' then
+    local given = redis.pcall('SET', ARGV[1] .. ARGV[5], ARGV[6], 'EXAT', until_s)
+    if given.err then return given end
+    redis.call('HSET', KEYS[1], 'given', ARGV[5])
+  end
+  local pointed = redis.pcall('HSET', KEYS[1], 'answer', ARGV[2], unpack(ARGV, 7))
   if type(pointed) == 'table' then return pointed end
   redis.call('EXPIREAT', KEYS[1], until_s)
   return ARGV[2]

@@ -135,12 +135,14 @@ class Answers:
         judged: bool,
         tags: Sequence[str],
         expires_at: float,
+        given: tuple[str, StoredAnswer] | None = None,
     ) -> str | None:
         """Point a question to an answer, ``new`` where that is not stored yet, and end the lease.
 
         Returns the answer's id: of two callers that store one question at once, the second gets the first one's. None
         where an answer that was stored is gone. ``vector`` None, or no index to have it: only the exact tier knows
-        this question.
+        this question. ``given``: id and text of what was answered to this very question, where that is kept beside the
+        one that says the same.
         """
         fields: dict[str, Any] = {
             "own": "0" if new is None else "1",
@@ -150,12 +152,15 @@ class Answers:
             "tags": "\n".join(tags),
         }
         blob = b"" if new is None else pack(new)
+        own = ("", b"") if given is None else (given[0], pack(given[1]))
         keys = (question_key(scope, question), lease_key(scope, question))
         async with self._link.asking("an answer can not be stored") as redis:
             if vector is not None and await self._indexed(redis, scope, len(vector)):
                 fields |= {"scope": scope, vector_field(len(vector)): as_bytes(vector)}
             flat = [part for pair in fields.items() for part in pair]
-            stored = await run_script(redis, _STORE, keys, answer_prefix(scope), answer, blob, int(expires_at), *flat)
+            stored = await run_script(
+                redis, _STORE, keys, answer_prefix(scope), answer, blob, int(expires_at), *own, *flat
+            )
         return str(stored.decode()) or None
 
     async def forget_question(self, scope: str, question: str) -> bool:

@@ -62,13 +62,15 @@ class AnswerMemory(Protocol):
         judged: bool,
         tags: Sequence[str],
         expires_at: float,
+        given: tuple[str, StoredAnswer] | None = None,
     ) -> str | None:
         """Point a question to an answer, ``new`` where that is not stored yet, and end the lease.
 
         Returns the answer's id: of two callers that store one question at once, the second gets the first one's, and
         its own is not kept; None where an answer that was stored is gone. ``vector`` None: only the exact tier knows
         this question. ``judged``: whether it is known which stored answers say the same. ``tags``: by which question
-        and answer are invalidated and forgotten.
+        and answer are invalidated and forgotten. ``given``: id and answer of this very question, kept for the exact
+        tier beside the one that says the same.
         """
 
     async def forget_question(self, scope: str, question: str) -> bool:

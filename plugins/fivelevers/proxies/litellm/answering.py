@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from fivelevers import metrics
@@ -284,8 +284,11 @@ class Answering:
         except StoreError as error:
             metrics.count_bypass(LEVER, "redis", error)
 
-    def _hold(self, call: Any) -> None:
-        self.state.hold(asyncio.get_running_loop().create_task(call))
+    def _hold(self, call: Coroutine[Any, Any, None]) -> None:
+        try:
+            self.state.hold(asyncio.get_running_loop().create_task(call))
+        except RuntimeError:  # the process ends: leases do so by themselves
+            call.close()
 
 
 def answering(plan: Plan, state: State) -> Answering | None:

@@ -98,6 +98,8 @@ class Flight:
         while self._open:
             _, deployment = self._open.popitem()
             self.lost(deployment)
+        if self.answering is not None:
+            self.answering.ended()
 
     def record(self, answer: Answer) -> Attempt:
         """An attempt ended: meter it."""

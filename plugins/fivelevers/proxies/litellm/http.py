@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, HTTPException, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from fivelevers import __version__, metrics
+from fivelevers.errors import StoreError
 from fivelevers.metering.event import OutcomeSeen
 from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.proxies.litellm import http_switches
@@ -75,6 +76,8 @@ def router(state: State) -> APIRouter:
             uuid.uuid4().hex, request_id, time.time(), Outcome(said.outcome), Source.EXPLICIT, said.detail
         )
         state.meter.record(seen)
+        if seen.outcome is Outcome.FAILURE:
+            await _take_back(state, request_id)
         return {"request_id": request_id, "outcome": said.outcome}
 
     @routes.get("/metrics")
@@ -103,3 +106,13 @@ def router(state: State) -> APIRouter:
         )
 
     return routes
+
+
+async def _take_back(state: State, request_id: str) -> None:
+    """What a failed answer was served from is not served again."""
+    try:
+        entry = await state.answers.served_from(request_id)
+        if entry is not None:
+            await state.answers.forget_question(*entry)
+    except StoreError as error:
+        metrics.count_bypass("semantic_cache", "redis", error)
