@@ -14,7 +14,8 @@ from benchmarks.rig.answer_stream import Judge, Question
 from benchmarks.rig.answer_tally import Tally
 from fivelevers.answer import StoredAnswer
 from fivelevers.levers.semantic_cache.bound import Rolling
-from fivelevers.levers.semantic_cache.calibrate import Calibration, Entry, Holds, Promise, calibrate
+from fivelevers.levers.semantic_cache.calibrate import Entry, Promise, calibrate
+from fivelevers.levers.semantic_cache.calibration import Calibration, Holds
 from fivelevers.levers.semantic_cache.judging import Said
 from fivelevers.levers.semantic_cache.serve import NEIGHBOURS, Decision, Rule, Settings, decide
 from fivelevers.levers.semantic_cache.verify import Budget, Change, Spent, after_audit, after_miss, to_compare
@@ -96,7 +97,15 @@ class Fivelevers:
             self._said.setdefault(answer, question.answer)
             vector, signature, expires_at = question.vector, question.signature, now + _KEPT_S
             await self._memory.store(
-                self._scope, question.id, vector, signature, answer=answer, new=new, tags=(), expires_at=expires_at
+                self._scope,
+                question.id,
+                vector,
+                signature,
+                answer=answer,
+                new=new,
+                judged=True,
+                tags=(),
+                expires_at=expires_at,
             )
         return answer
 

@@ -14,7 +14,8 @@ from benchmarks.rig.answer_fivelevers import Fivelevers
 from benchmarks.rig.answer_rivals import RedisVl, Static, Verified, scored
 from benchmarks.rig.answer_stream import Judge, Question, read
 from benchmarks.rig.answer_tally import Tally
-from fivelevers.levers.semantic_cache.calibrate import Promise, Verdict
+from fivelevers.levers.semantic_cache.calibrate import Promise
+from fivelevers.levers.semantic_cache.calibration import Verdict
 from fivelevers.levers.semantic_cache.judging import Said
 from fivelevers.levers.semantic_cache.signature import signature_of
 from fivelevers.stores.answers import Answers
