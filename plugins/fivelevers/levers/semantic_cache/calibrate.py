@@ -23,7 +23,8 @@ from fivelevers.levers.semantic_cache.serve import NEIGHBOURS, WEIGHED, Rule, Se
 from fivelevers.levers.semantic_cache.signature import Signature
 
 FOLDS = 5
-STARTS_WITH = 6  # wrong hits that the first share which is tried can stand: of few, one is often a label gone wrong
+STARTS_WITH = 14  # wrong hits that the first share which is tried can stand: of few, one is often a label gone wrong
+FIRST_EXPECTED = 0.15  # of max_wrong: where the model begins to expect wrong ones, shares are worth trying
 KEPT_BELOW = 0.6  # of max_wrong: what is served was wrong no more often, so that the next period proves it again
 LEAST_WORTH = 0.02  # a candidate that is right less often is not worth a judge
 _STEP = 0.01  # of the questions, from one share to the next
@@ -199,10 +200,13 @@ def _sequence(curve: Sequence[Point], promise: Promise) -> Point | None:
 
 
 def _first(curve: Sequence[Point], promise: Promise) -> int:
-    """Hits of the first share that is tried: by how many there are, never by how many are wrong. A small route may
-    start with fewer, down to those that prove the promise if none is wrong."""
+    """Hits of the first share that is tried: chosen by how many there are and what the model expects, never by how many
+    are wrong. Too few, and one label gone wrong ends it; too many, and a route that could serve a few serves none.
+    """
     most = max((point.hits for point in curve), default=0)
-    return min(needed(STARTS_WITH, promise.max_wrong), max(needed(0, promise.max_wrong), most // 3))
+    doubted = (p.hits for p in curve if p.expected >= FIRST_EXPECTED * promise.max_wrong * p.hits)
+    least = max(needed(0, promise.max_wrong), most // 4, next(doubted, most))
+    return min(needed(STARTS_WITH, promise.max_wrong), least)
 
 
 def _chosen(curve: Sequence[Point], promise: Promise, proven: Point | None) -> Point | None:
@@ -228,7 +232,7 @@ def _refused(result: Calibration, promise: Promise) -> Calibration:
 def _more(best: Point | None, promise: Promise, questions: int) -> int | None:
     """Questions beyond those of now, were as many of them served as now and wrong as often; None: no number helps."""
     if best is None:
-        return max(int(needed(STARTS_WITH, promise.max_wrong) / _SERVED_AT_FIRST) - questions, 1)
+        return max(int(needed(0, promise.max_wrong) / _SERVED_AT_FIRST) - questions, 1)
     hits = needed_at(best.wrong / best.hits, promise.max_wrong)
     return None if hits is None else max(int(hits / best.share) - questions, 1)
 
