@@ -6,13 +6,17 @@ is served. Calibration chooses the rule from what was stored. The second half is
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from random import Random
+from typing import TypeVar
 
 from benchmarks.rig.answer_stream import Judge, Question
 from benchmarks.rig.answer_tally import Tally
 from fivelevers.answer import StoredAnswer
+from fivelevers.errors import StoreError
 from fivelevers.levers.semantic_cache.bound import Rolling
 from fivelevers.levers.semantic_cache.calibrate import Entry, Promise, calibrate
 from fivelevers.levers.semantic_cache.calibration import Calibration, Holds
@@ -23,6 +27,19 @@ from fivelevers.prices import Usage
 from fivelevers.stores.answers import Answers
 
 _KEPT_S = 86_400.0
+
+
+_T = TypeVar("_T")
+
+
+async def _patiently(call: Callable[[], Awaitable[_T]]) -> _T:
+    """Quality is measured here, not speed: a machine that is busy with something else shall not end it."""
+    for _ in range(10):
+        try:
+            return await call()
+        except StoreError:
+            await asyncio.sleep(1.5)  # until the breaker closes
+    return await call()
 
 
 class Fivelevers:
@@ -81,7 +98,7 @@ class Fivelevers:
         self.tally.add(hit=False)
 
     async def _decide(self, question: Question) -> Decision:
-        near = await self._memory.nearest(self._scope, question.vector, NEIGHBOURS)
+        near = await _patiently(lambda: self._memory.nearest(self._scope, question.vector, NEIGHBOURS))
         return decide(question.signature, near, self._settings, self._rule)
 
     async def _write(self, question: Question, change: Change) -> str:
@@ -95,18 +112,11 @@ class Fivelevers:
                 StoredAnswer(question.answer, "m", "played", None, Usage(), now, now + _KEPT_S) if change.new else None
             )
             self._said.setdefault(answer, question.answer)
-            vector, signature, expires_at = question.vector, question.signature, now + _KEPT_S
-            await self._memory.store(
-                self._scope,
-                question.id,
-                vector,
-                signature,
-                answer=answer,
-                new=new,
-                judged=True,
-                tags=(),
-                expires_at=expires_at,
-            )
+            put = partial(
+                self._memory.store, self._scope, question.id, question.vector, question.signature, answer=answer,
+                new=new, judged=True, tags=(), expires_at=now + _KEPT_S,
+            )  # fmt: skip
+            await _patiently(put)
         return answer
 
     def _says(self, answers: Sequence[str]) -> list[str]:

@@ -151,7 +151,9 @@ async def _semantic(asked: Asked, miss: Found, memory: AnswerMemory, embedder: E
     found = replace(found, tier=Tier.SEMANTIC, answer_id=decision.answer, answer=answer)
     if asked.serving and asked.calibration is None:
         return replace(found, why="uncalibrated")
-    return _aged(asked, replace(found, result=Result.HIT), now)
+    if asked.calibration is not None and not asked.calibration.holds.for_model(answer.model):
+        return replace(found, why="model")
+    return _aged(asked, found, now)
 
 
 def _aged(asked: Asked, found: Found, now: float) -> Found:

@@ -134,12 +134,15 @@ def _holds(route: Route, switch: SemanticCacheSwitch, ledger: str) -> Holds:
     try:
         prompts: dict[str, None] = {}
         embedders: dict[str, None] = {}
+        models: dict[str, None] = {}
         for row in look_ups_of(opened, route.name, 0.0):
             prompts[str(row["seen"].get("prompt"))] = None
             embedders[row["embedder"]] = None
+            if row["seen"].get("model"):
+                models[str(row["seen"]["model"])] = None
     finally:
         opened.close()
-    return Holds(_last(embedders) or _version(switch), (), tuple(prompts))
+    return Holds(_last(embedders) or _version(switch), tuple(models), tuple(prompts))
 
 
 def _last(names: Iterable[str]) -> str | None:

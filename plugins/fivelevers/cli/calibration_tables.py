@@ -48,7 +48,8 @@ def _notes(made: Calibration, route: str, *, kept: bool) -> Iterator[str]:
     yield f"{route} {_SAYS[made.verdict]}."
     days = (made.last_at - made.first_at) / _DAY_S
     first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (made.first_at, made.last_at))
-    yield f"{made.questions:,} questions, {made.tested:,} of them judged; asked from {first} to {last} UTC."
+    passed = f"{made.tested:,} of them judged and within the route's rules"
+    yield f"{made.questions:,} questions, {passed}; asked from {first} to {last} UTC."
     if made.chosen is not None:
         chosen = made.chosen
         yield (

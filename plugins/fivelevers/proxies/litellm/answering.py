@@ -152,7 +152,7 @@ class Answering:
         if asked is None or found is None:
             return
         if served:
-            self._record(found, None)
+            self._record(found, None, answer.model)
             return
         self.hit = None  # LiteLLM did not take it, so a provider was asked
         ttl_s = min(asked.settings.ttl_s, self._wish.ttl_s or asked.settings.ttl_s)
@@ -184,7 +184,7 @@ class Answering:
             metrics.count_bypass(LEVER, "store", error)
             return
         if found.vector is not None:
-            self._record(found, learnt)
+            self._record(found, learnt, fresh.model)
 
     def _may_judge(self, asked: Asked, found: Found) -> Sequence[str]:
         """What is compared, within the policy's share of look-ups; in shadow mode, all that is worth it."""
@@ -223,7 +223,7 @@ class Answering:
         own = [tag for tag in plan.caller.tags if "\n" not in tag and not tag.startswith("~")]
         return (*own, *(subject_tag(subject) for subject in subjects))
 
-    def _record(self, found: Found, learnt: Learnt | None) -> None:
+    def _record(self, found: Found, learnt: Learnt | None, model: str) -> None:
         asked, plan, decision = self.asked, self.plan, found.decision
         if asked is None or (found.tier is not Tier.SEMANTIC and decision is None):
             return
@@ -249,6 +249,7 @@ class Answering:
                     "support": decision.support if decision else None,
                     "score": round(decision.score, 4) if decision else None,
                     "prompt": _prompt(plan),
+                    "model": model,
                 },
             )
         )

@@ -22,6 +22,11 @@ class Embedders:
         self._minilm: MiniLm | None = None
         self._endpoints: dict[Wanted, EmbeddingEndpoint] = {}
 
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the embedder in this process, where a route uses it."""
+        return self._minilm.problem if self._minilm is not None else None
+
     def of(self, settings: SemanticCacheSwitch, own: Own) -> Embedder:
         """``own`` runs a call as the lever's own: an embedding model of this proxy costs what it costs."""
         wanted = settings.embedder

@@ -47,7 +47,9 @@ class SwitchedOff(BaseModel):
 
 
 class Health(BaseModel):
-    """``off``: started with FIVELEVERS_OFF. ``policy`` is a hash; times are UTC."""
+    """``off``: started with FIVELEVERS_OFF. ``policy`` is a hash; times are UTC. ``embedder``: what is wrong with lever
+    2's own, if anything is.
+    """
 
     version: str
     policy: str
@@ -58,6 +60,7 @@ class Health(BaseModel):
     switches: list[SwitchedOff]
     redis: StoreState
     ledger: StoreState
+    embedder: str | None
 
 
 def router(state: State) -> APIRouter:
@@ -103,6 +106,7 @@ def router(state: State) -> APIRouter:
             ],
             redis=switches.states["redis"],
             ledger=switches.states["ledger"],
+            embedder=state.embedders.problem,
         )
 
     return routes
