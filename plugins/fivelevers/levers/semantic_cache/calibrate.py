@@ -25,8 +25,10 @@ from fivelevers.levers.semantic_cache.signature import Signature
 FOLDS = 5
 STARTS_WITH = 14  # wrong hits that the first share which is tried can stand: of few, one is often a label gone wrong
 FIRST_EXPECTED = 0.15  # of max_wrong: where the model begins to expect wrong ones, shares are worth trying
-KEPT_BELOW = 0.6  # of max_wrong: what is served was wrong no more often, so that the next period proves it again
-LEAST_WORTH = 0.02  # a candidate that is right less often is not worth a judge
+KEPT_BELOW = 0.55  # of max_wrong: what is served was wrong no more often, so that the next period proves it again
+# A candidate that is right less often is not worth a judge. Judging from 0.3 on instead of 0.02 brought as many hits on
+# CLINC150 and QQP, with a tenth to a fifth fewer judgements; beyond 0.5, hits go faster than judgements are saved.
+LEAST_WORTH = 0.3
 _STEP = 0.01  # of the questions, from one share to the next
 _MARGIN = 0.02  # of the look-ups: their share that is judged scatters
 _SERVED_AT_FIRST = 0.25  # a guess at the share of questions that are served, where nothing is known
