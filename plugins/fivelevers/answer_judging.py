@@ -13,6 +13,8 @@ from fivelevers.levers.semantic_cache.memory import Embedder, Vector
 from fivelevers.levers.semantic_cache.signature import signature_of
 from fivelevers.policy import Judge
 
+EMBEDDED_CHARS = 1000  # of an answer: behind that an embedder may not look, and what it does not see may differ
+
 
 class Purse(Protocol):
     """What a route's judging has cost today, over all proxies."""
@@ -43,7 +45,7 @@ class Judges:
         return verdict
 
     async def _by_embedding(self, fresh: str, stored: Sequence[str]) -> Verdict:
-        if self.embedder is None:
+        if self.embedder is None or max(map(len, (fresh, *stored))) > EMBEDDED_CHARS:
             return UNKNOWN
         try:
             mine, *theirs = await self.embedder.embed([fresh, *stored])

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from fivelevers.cli.switching import RedisUrl
 from fivelevers.errors import StoreError
-
-if TYPE_CHECKING:
-    from fivelevers.stores.answers import Answers
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Take back answers that lever 2 has stored.")
 
@@ -59,18 +56,6 @@ async def _forget(url: str, what: str, name: str) -> str:
 
     store = Answers(url)
     try:
-        return await take_back(store, what, name)
+        return await store.take_back(what, name)
     finally:
         await store.close()
-
-
-async def take_back(store: Answers, what: str, name: str) -> str:
-    """What was done, in a few words; empty where there was nothing. Raises StoreError."""
-    if what == "tag":
-        count = await store.tagged(name, remove=True)
-        return f"{count} questions deleted" if count else ""
-    if what == "entry":
-        scope, _, answer = name.partition(".")
-        gone = await store.forget_answer(scope, answer)
-        return "deleted" if gone else ""
-    return f"epoch {await store.raise_epoch(f'{what}:{name}')}"

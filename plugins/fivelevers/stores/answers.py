@@ -180,6 +180,16 @@ class Answers:
         """
         return await answer_tags.tagged(self._link, tag, remove=remove)
 
+    async def take_back(self, what: str, name: str) -> str:
+        """Invalidate a route, tenant, model, tag or entry by its name; what was done, empty where nothing was there."""
+        if what == "tag":
+            count = await self.tagged(name, remove=True)
+            return f"{count} questions deleted" if count else ""
+        if what == "entry":
+            scope, _, answer = name.partition(".")
+            return "deleted" if await self.forget_answer(scope, answer) else ""
+        return f"epoch {await self.raise_epoch(f'{what}:{name}')}"
+
     async def served(self, request_id: str, scope: str, question: str, session: str, window_s: float | None) -> None:
         """Note what a request was served from, for an outcome that comes later and a repeat in its session."""
         async with self._link.asking("a hit can not be noted") as redis:

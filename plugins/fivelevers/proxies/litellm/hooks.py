@@ -36,6 +36,8 @@ from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api, Request
 from fivelevers.switch import SKIP_HEADER
 
+_UNPRICED_USD = 0.01  # so that a budget ends whatever the judge costs
+
 Hook = Callable[..., Coroutine[Any, Any, Any]]
 
 
@@ -167,9 +169,9 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             flight.fail(f"truncated: {answer.finish_reason}")
 
     async def _charge(self, attempt: Attempt) -> None:
-        """A lever's own call counts against what its route may spend in a day."""
-        if attempt.cost_usd:
-            await self.state.judge_spend.add(attempt.route, float(attempt.cost_usd))
+        """A lever's own call counts against what its route may spend in a day; one of unknown price as a cent."""
+        usd = _UNPRICED_USD if attempt.cost_usd is None else float(attempt.cost_usd)
+        await self.state.judge_spend.add(attempt.route, usd)
 
     @_fails_open
     async def async_log_failure_event(

@@ -18,7 +18,7 @@ from fivelevers.errors import StoreError
 from fivelevers.metering.event import OutcomeSeen
 from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.proxies.litellm import http_switches
-from fivelevers.proxies.litellm.authentication import any_caller
+from fivelevers.proxies.litellm.authentication import admin, any_caller
 from fivelevers.proxies.litellm.identity import owns
 from fivelevers.proxies.litellm.reading import key_name
 from fivelevers.proxies.litellm.state import State
@@ -44,6 +44,15 @@ class SwitchedOff(BaseModel):
     route: str
     lever: str
     kind: Literal["off", "retreat"]
+
+
+class TakeBackIn(BaseModel):
+    """What shall be answered from the store no more: everything of a route, tenant, model or tag, or one entry."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    what: Literal["route", "tenant", "model", "tag", "entry"]
+    name: str = Field(min_length=1, max_length=500)
 
 
 class Health(BaseModel):
@@ -82,6 +91,15 @@ def router(state: State) -> APIRouter:
         if seen.outcome is Outcome.FAILURE:
             await _take_back(state, request_id)
         return {"request_id": request_id, "outcome": said.outcome}
+
+    @routes.post("/cache/forget")
+    async def post_forget(wanted: TakeBackIn, caller: Annotated[Any, Depends(admin)]) -> dict[str, str]:
+        """Take stored answers back, on every replica within a second; as `fivelevers cache forget` does."""
+        try:
+            done = await state.answers.take_back(wanted.what, wanted.name)
+        except StoreError as error:
+            raise HTTPException(503, f"nothing was taken back: {error}") from error
+        return {"what": wanted.what, "name": wanted.name, "done": done}
 
     @routes.get("/metrics")
     async def get_metrics() -> Response:
