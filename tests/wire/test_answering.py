@@ -19,7 +19,7 @@ from fivelevers.stores.ledger import Ledger
 from tests.wire.answering import CLAUDE, GPT, SERVING, SHADOW
 from tests.wire.proxy import ACME, GLOBEX, PATHS, Proxy, wait_for
 
-SAID = "x-fivelevers-semantic-cache"
+SAID, ADMIN = "x-fivelevers-semantic-cache", "sk-test-admin-3a4b5c6d7e"
 COMBINATIONS = [(api, alias, stream) for api in PATHS for alias in (GPT, CLAUDE) for stream in (False, True)]
 FACTS = "Facts: The Pro plan costs 49 euros a month. Parcels arrive on Tuesday."
 
@@ -129,6 +129,27 @@ def test_a_failed_leader_leaves_nobody_waiting(quiet: Proxy) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: chat(quiet, GPT, f"{name}: what is 5 + 5?"), range(8)))
     assert [answer.status_code for answer in answers].count(200) >= 7
+
+
+@pytest.mark.parametrize("what", ["entry", "model", "tag"])
+def test_an_admin_takes_answers_back_and_nobody_else(quiet: Proxy, what: str) -> None:
+    text, tag = f"{uuid.uuid4().hex}: what is 7 + 2?", uuid.uuid4().hex
+    asked: dict[str, Any] = {"alias": GPT, "text": text, "metadata": {"tags": [tag]}}
+    stored(quiet, lambda: chat(quiet, **asked))
+    name = {"entry": chat(quiet, **asked).headers["x-fivelevers-semantic-cache-entry"], "model": GPT, "tag": tag}[what]
+    answers = [
+        quiet.http.post(
+            "/fivelevers/v1/cache/forget",
+            json={"what": what, "name": name},
+            headers={"authorization": f"Bearer {key}"},
+        )
+        for key in (ACME, ADMIN)
+    ]
+    assert [answer.status_code for answer in answers] == [403, 200]
+    assert answers[1].json()["done"]
+    assert wait_for(
+        lambda: chat(quiet, **asked, cache={"no-store": True}).headers[SAID], lambda s: s.startswith("miss")
+    )
 
 
 def serve(proxy: Proxy, route: str, system: str, **rule: Any) -> None:
