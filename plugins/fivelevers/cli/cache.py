@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from fivelevers.cli.switching import RedisUrl
+from fivelevers.cli.switching import AnswersRedis
 from fivelevers.errors import StoreError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Take back answers that lever 2 has stored.")
@@ -28,7 +27,7 @@ def forget(
     model: Annotated[str, typer.Option(help="Everything that this model alias answered.")] = "",
     tag: Annotated[str, typer.Option(help="Answers to requests with this tag.")] = "",
     entry: Annotated[str, typer.Option(help="One answer: what x-fivelevers-semantic-cache-entry named.")] = "",
-    redis: RedisUrl = "",
+    redis: AnswersRedis = "",
 ) -> None:
     """Make stored answers unfindable, on every proxy within a second.
 
@@ -41,9 +40,9 @@ def forget(
     chosen = [(what, name) for what, name in given.items() if name]
     if len(chosen) != 1:
         raise typer.BadParameter("name one: --route, --tenant, --model, --tag or --entry")
-    (what, name), url = chosen[0], redis or os.environ.get("FIVELEVERS_REDIS_URL", "")
+    what, name = chosen[0]
     try:
-        done = asyncio.run(_forget(url, what, name))
+        done = asyncio.run(_forget(redis, what, name))
     except StoreError as error:
         Console(stderr=True, highlight=False).print(f"fivelevers cache: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error

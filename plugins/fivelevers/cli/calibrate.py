@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 from rich.console import Console
 
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
-from fivelevers.cli.switching import RedisUrl
+from fivelevers.cli.switching import AnswersRedis
 from fivelevers.errors import CalibrationError, FiveLeversError
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def semantic_cache(
         Path | None, typer.Option(help='Labelled questions instead of traffic: lines of {"a", "b", "same"}.')
     ] = None,
     policy: Annotated[str, typer.Option(envvar="FIVELEVERS_POLICY", help="The policy file.")] = "",
-    redis: RedisUrl = "",
+    redis: AnswersRedis = "",
     ledger: LedgerUrl = "",
     state_dir: StateDir = STATE_DIR,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what comes out.")] = False,
@@ -110,11 +109,10 @@ def _of_route(route: Route, redis: str) -> list[Entry]:
     from fivelevers.providers.minilm import DIMENSION
     from fivelevers.stores.answer_entries import entries
 
-    url = redis or os.environ.get("FIVELEVERS_REDIS_URL", "")
-    if not url:
+    if not redis:
         raise CalibrationError("--redis: is missing; name the Redis of the proxies, or set FIVELEVERS_REDIS_URL")
     dimension = route.levers.semantic_cache.embedder.dimension or DIMENSION
-    return entries(url, subject_tag(f"route:{route.name}"), dimension)
+    return entries(redis, subject_tag(f"route:{route.name}"), dimension)
 
 
 def _of_pairs(path: Path) -> list[Entry]:

@@ -101,7 +101,7 @@ def _memory(policy: Policy, console: Console) -> None:
         _say(console, "warning", Problem("prompt_cache", ", ".join(wanted), rule, fix))
     caching = [r for r in policy.routes if r.levers.semantic_cache.mode in (Mode.ON, Mode.SHADOW)]
     names = ", ".join(route.name for route in caching)
-    if caching and not os.environ.get("FIVELEVERS_REDIS_URL"):
+    if caching and not (os.environ.get("FIVELEVERS_ANSWERS_REDIS_URL") or os.environ.get("FIVELEVERS_REDIS_URL")):
         _say(console, "warning", Problem("semantic_cache", names, "has no Redis to store answers in", fix))
     for package, rule in _lacking(caching):
         instead = f"pip install 'fivelevers[{package}]', or tier: exact"

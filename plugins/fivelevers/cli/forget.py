@@ -80,10 +80,11 @@ def _forget_subject(ledger: Ledger, state_dir: Path, subject: Subject, yes: bool
     from fivelevers.stores.forget_answers import AnswerForgetter
     from fivelevers.stores.forget_ledger import LedgerForgetter
     from fivelevers.stores.forget_spool import SpoolForgetter
+    from fivelevers.stores.redis_async import answers_url
 
     of_ledger = LedgerForgetter(ledger)
     # Whatever else keeps data of subjects (accepted batches, artifacts) stands here too.
-    answers = AnswerForgetter(os.environ.get("FIVELEVERS_REDIS_URL", ""))
+    answers = AnswerForgetter(answers_url(os.environ))
     forgetters: tuple[Forgetter, ...] = (of_ledger, SpoolForgetter(state_dir / "spool"), answers)
     traces = of_ledger.traces(subject)
     if not yes:

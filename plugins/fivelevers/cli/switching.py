@@ -29,6 +29,14 @@ _LIMIT_S = 15.0
 RouteName = Annotated[str, typer.Option("--route", help="A route of the policy; * for all.")]
 LeverName = Annotated[str, typer.Option("--lever", help="A lever, such as semantic_cache; * for all.")]
 RedisUrl = Annotated[str, typer.Option("--redis", envvar="FIVELEVERS_REDIS_URL", help="The Redis of the proxies.")]
+AnswersRedis = Annotated[
+    str,
+    typer.Option(
+        "--redis",
+        envvar=["FIVELEVERS_ANSWERS_REDIS_URL", "FIVELEVERS_REDIS_URL"],
+        help="The Redis of the proxies' answers.",
+    ),
+]
 ProxyUrl = Annotated[str, typer.Option("--url", help="Ask this proxy instead of Redis and the ledger.")]
 Key = Annotated[str, typer.Option("--key", envvar="LITELLM_MASTER_KEY", help="With --url: the key of an admin.")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from hashlib import sha1
@@ -19,9 +19,15 @@ from fivelevers import metrics
 from fivelevers.errors import StoreError
 from fivelevers.stores.breaker import Breaker
 
+ANSWERS_REDIS = "FIVELEVERS_ANSWERS_REDIS_URL"
 LIMIT_S = 0.5  # of one call; who waits for a look-up has a limit of its own
 CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
 _CALLS_AT_ONCE = 64  # of one process, and so its connections to each server; further ones wait within their limit
+
+
+def answers_url(env: Mapping[str, str]) -> str:
+    """Of the Redis that stored answers are in: one of their own, which may be a cluster, or the one of everything."""
+    return env.get(ANSWERS_REDIS) or env.get("FIVELEVERS_REDIS_URL", "")
 
 
 def open_redis(url: str, *, limit_s: float) -> Any:

@@ -33,6 +33,7 @@ from fivelevers.stores.content_key import Sealer
 from fivelevers.stores.judge_spend import JudgeSpend
 from fivelevers.stores.policy_file import PolicyFile
 from fivelevers.stores.prefixes import Prefixes
+from fivelevers.stores.redis_async import answers_url
 from fivelevers.stores.switches import Switches
 from fivelevers.switch import EVERY_LEVER
 from fivelevers.unread import Writes
@@ -95,10 +96,10 @@ class State:
             prefixes=Prefixes(redis_url),
             tokenizers=tokenizers,
             affinity=RedisAffinity(redis_url) if redis_url else MemoryAffinity(),
-            answers=Answers(redis_url),
+            answers=Answers(answers_url(os.environ)),
             calibrations=Calibrations(meter.ledger_url, "semantic_cache", guard.audited),
             guard=guard,
-            judge_spend=JudgeSpend(redis_url),
+            judge_spend=JudgeSpend(answers_url(os.environ)),
         )
 
     def calibration(self, route: str, embedder: str, prompt: str) -> Calibration | None:
