@@ -40,7 +40,9 @@ def in_order(calls: Iterable[LoggedCall], segments_at_once: int = _SEGMENTS_AT_O
 
 def _weight(call: LoggedCall) -> int:
     segments = len(call.request.segments) if call.request else 0
-    return 4 + segments + (call.opening.chars // _SEGMENT_CHARS if call.opening else 0)
+    question = call.asked.question if call.asked else None
+    chars = (call.opening.chars if call.opening else 0) + (len(question.text) if question else 0)
+    return 4 + segments + chars // _SEGMENT_CHARS
 
 
 def _written(calls: list[LoggedCall], files: ExitStack) -> IO[bytes]:

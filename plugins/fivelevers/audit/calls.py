@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from fivelevers.audit.asked import Asked
 from fivelevers.levers.prompt_cache.opening import Opening
 from fivelevers.policy import Caller
 from fivelevers.prices import PriceBook, Usage
@@ -50,7 +51,7 @@ class LoggedCall:
     """One call that a provider answered. ``at``: when it was sent, seconds since the epoch.
 
     ``route`` is None where the log does not know it. ``logged_usd``: what the log says that the call cost. ``request``
-    and ``opening`` are None where ``text`` is not WHOLE.
+    and ``opening`` are None where ``text`` is not WHOLE; ``asked`` where the log does not tell what was asked.
     """
 
     place: str
@@ -66,6 +67,7 @@ class LoggedCall:
     text: Text
     request: Request | None = None
     opening: Opening | None = None
+    asked: Asked | None = None
 
 
 def with_provider(call: LoggedCall, prices: PriceBook) -> LoggedCall:

@@ -13,12 +13,17 @@ from hashlib import sha256
 from typing import Any
 
 from fivelevers.audit import fields
+from fivelevers.audit.answers import Said, said_in, said_in_stream
+from fivelevers.audit.asked import asked_of
 from fivelevers.audit.calls import LeftOutError, LoggedCall, Reason
 from fivelevers.audit.prompts import prompt
+from fivelevers.levers.semantic_cache.cacheable import REFUSED_FOR
+from fivelevers.metering.content import KEPT
 from fivelevers.policy import Caller
 
 REQUESTS = ("request", "request_body", "requestBody", "kwargs", "input")
 RESPONSES = ("response", "response_body", "responseBody", "output")
+_OF_A_REQUEST = KEPT | REFUSED_FOR | {"cache"}  # the log's own fields may stand beside them
 _INNER = ("body", "json", "data")
 _TIMES = (
     "timestamp",
@@ -31,6 +36,7 @@ _TIMES = (
     "created_at",
     "@timestamp",
 )
+_ENDS = ("end_time", "endTime", "ended_at", "completed_at", "finished_at", "response_time")
 
 
 def call(place: str, row: Mapping[str, Any]) -> LoggedCall:
@@ -66,6 +72,7 @@ def call(place: str, row: Mapping[str, Any]) -> LoggedCall:
         text=text,
         request=request,
         opening=opening,
+        asked=asked_of(request, body, _said(row, answer), fields.moment(row, *_ENDS)),
     )
 
 
@@ -73,7 +80,7 @@ def _request(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, An
     """(what the log says of the request, its body)."""
     outer = fields.part(row, *REQUESTS)
     if not outer:
-        return row, row
+        return row, {name: value for name, value in row.items() if name in _OF_A_REQUEST}
     return outer, outer if _is_body(outer) else fields.part(outer, *_INNER) or outer
 
 
@@ -89,6 +96,11 @@ def _response(row: Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(value, Mapping) and value:
             return value if "usage" in value else _inner(value)
     return {}
+
+
+def _said(row: Mapping[str, Any], answer: Mapping[str, Any]) -> Said | None:
+    chunks = next((found for name in RESPONSES if isinstance(found := fields.unpacked(row.get(name)), list)), None)
+    return said_in(answer) if chunks is None else said_in_stream(chunks)
 
 
 def _inner(value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fivelevers.audit.answers import Said, ended_whole
+from fivelevers.audit.asked import Asked, asked_of, asked_without_prompt
 from fivelevers.audit.calls import Account, LeftOutError, LoggedCall, Reason, Text
 from fivelevers.audit.prompts import prompt
 from fivelevers.policy import Caller
-from fivelevers.request import Api
+from fivelevers.request import Api, Request
 from fivelevers.stores.call_query import StoredCall, calls, count
 from fivelevers.stores.content_key import Keys
 from fivelevers.stores.ledger import Ledger
@@ -48,7 +50,8 @@ def _call(place: str, stored: StoredCall) -> LoggedCall:
         raise LeftOutError(Reason.ESTIMATED)
     if not stored.usage.total:
         raise LeftOutError(Reason.SERVED)
-    text, request, opening = prompt(Api(stored.api), stored.request or {}, stored.usage.prompt)
+    api = Api(stored.api)
+    text, request, opening = prompt(api, stored.request or {}, stored.usage.prompt)
     return LoggedCall(
         place=place,
         at=stored.started_at,
@@ -63,4 +66,14 @@ def _call(place: str, stored: StoredCall) -> LoggedCall:
         text=Text.SEALED if stored.sealed else text,
         request=request,
         opening=opening,
+        asked=_asked(stored, api, request),
     )
+
+
+def _asked(stored: StoredCall, api: Api, request: Request | None) -> Asked | None:
+    whole = ended_whole(stored.finish_reason)
+    if request is None:
+        return asked_without_prompt(api, stored.digest, stored.ended_at, whole=whole)
+    # What was left out of the content may be what forbids an answer from the store.
+    body = {**dict.fromkeys(stored.left_out, True), **(stored.request or {})}
+    return asked_of(request, body, Said(whole, stored.answer), stored.ended_at, stored.digest)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fivelevers.audit import fields
+from fivelevers.audit.answers import said_in
+from fivelevers.audit.asked import asked_of
 from fivelevers.audit.calls import LeftOutError, LoggedCall, Reason
 from fivelevers.audit.prompts import prompt
 from fivelevers.policy import Caller
@@ -57,6 +59,7 @@ def call(place: str, row: Mapping[str, Any], body: Mapping[str, Any], key: str |
         text=text,
         request=request,
         opening=opening,
+        asked=asked_of(request, body, said_in(fields.part(row, "response")), fields.moment(row, "endTime", "end_time")),
     )
 
 

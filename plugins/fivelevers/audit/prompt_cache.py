@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from fivelevers.audit.answer_lines import Charge
 from fivelevers.audit.calls import LoggedCall, Text, with_provider
 from fivelevers.audit.differences import Differences
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
@@ -35,8 +36,8 @@ class PromptCacheAudit:
         self._never_read: dict[tuple[Kind, str, str], NeverRead[tuple[str, Decimal]]] = {}
         self.differences = Differences(prices, self._terms)
 
-    def see(self, call: LoggedCall, route: str) -> None:
-        """The next call, on ``route``."""
+    def see(self, call: LoggedCall, route: str) -> Charge | None:
+        """The next call, on ``route``. Tells what it cost, and what it had cost with this lever; None: no price."""
         call = with_provider(call, self._prices)
         terms = self._terms.of(call.provider or "", call.model, call.deployment)
         price = self._prices.price(call.model, provider=call.provider or None, deployment=call.deployment)
@@ -45,14 +46,16 @@ class PromptCacheAudit:
         line.usage += call.usage
         line.no_text += call.text is not Text.WHOLE
         self._follow_writes(call, price, terms, line)
-        paid, in_all = cost(replace(call.usage, output=0), price), cost(call.usage, price)
-        if not isinstance(paid, Unknown) and not isinstance(in_all, Unknown):
-            line.priced += 1
-            line.input_usd += paid
-            line.cost_usd += in_all
-            line.logged_usd = _plus(line.logged_usd, call.logged_usd)
-            self._project(call, price, terms, line, paid)
         self.differences.see(call, route)
+        paid, in_all = cost(replace(call.usage, output=0), price), cost(call.usage, price)
+        if isinstance(paid, Unknown) or isinstance(in_all, Unknown):
+            return None
+        line.priced += 1
+        line.input_usd += paid
+        line.cost_usd += in_all
+        line.logged_usd = _plus(line.logged_usd, call.logged_usd)
+        marked = self._project(call, price, terms, line, paid)
+        return Charge(in_all, in_all if marked is None else in_all - paid + marked)
 
     def lines(self) -> list[Line]:
         """Those with the dearest input first."""
@@ -75,16 +78,17 @@ class PromptCacheAudit:
                     wasteful.never_read_usd += tokens * premium
             start += written
 
-    def _project(self, call: LoggedCall, price: Price, terms: CacheTerms, line: Line, paid: Decimal) -> None:
+    def _project(self, call: LoggedCall, price: Price, terms: CacheTerms, line: Line, paid: Decimal) -> Decimal | None:
+        """USD of the input as it had been marked; None where the lever would leave it as it is."""
         plain = price.rate(Kind.INPUT, prompt_tokens=call.usage.prompt)
         if plain is None or terms.prices is None or terms.rules.style is Style.NONE:
-            return
+            return None
         if call.usage.prompt < terms.rules.minimum_tokens:
             line.below_minimum += 1
         else:
             line.at_most_usd += max(paid - _usd(call.usage.prompt * terms.prices.read, plain), ZERO)
         if terms.rules.style not in ACTS_ON or call.request is None or not call.request.chars:
-            return
+            return None
         scope = "/".join((call.provider or "", call.model, call.deployment or "")).encode()
         per_char = (call.usage.prompt + 0.5) / call.request.chars  # so that positions, rounded down, end at all of it
         positions = prefix_of(call.request, scope, per_char, system_first=terms.rules.style is Style.MARKS)
@@ -93,8 +97,10 @@ class PromptCacheAudit:
         told.calls += 1
         told.paid += paid
         told.marks += len(decision.marks)
-        told.marked += _usd(decision.expected.cost(terms.prices), plain)
+        marked = _usd(decision.expected.cost(terms.prices), plain)
+        told.marked += marked
         told.as_it_was += _usd(decision.client_alone.cost(terms.prices), plain)
+        return marked
 
 
 def _plus(total: Decimal | None, usd: Decimal | None) -> Decimal | None:

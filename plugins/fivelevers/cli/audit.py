@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from fivelevers.audit.groups import By
-from fivelevers.cli.logs import AsJson, PolicyPath, PriceMap, Prices, ShowText, go_through, price_book
+from fivelevers.cli.logs import AsJson, PolicyPath, PriceMap, Prices, ShowText, go_through, price_book, progress
 from fivelevers.errors import FiveLeversError
+
+if TYPE_CHECKING:
+    from fivelevers.audit.semantic_cache import SemanticCacheAudit
 
 Logs = Annotated[
     list[str],
@@ -40,22 +44,46 @@ def audit(
 
     Lever 1 is projected by the decision that acts in the proxy, over the calls in the order in which they were sent.
     That needs the prompts. Token counts alone tell what was read from the providers' caches, and written for nothing.
+    Lever 2 is projected on what is left: calls that are the same as an earlier one, and where prompts are in the log
+    and MiniLM is installed (the extra minilm), questions that are similar to one.
 
     Exit code 0: the logs were read; 1: there is no usable call in them; 2: could not run.
     """
     # SQLAlchemy loads here: `fivelevers --help` shall not wait for it.
     from fivelevers.audit.prompt_cache import PromptCacheAudit
+    from fivelevers.audit.semantic_cache import SemanticCacheAudit
     from fivelevers.cli.audit_tables import audit_json, audit_tables
     from fivelevers.policy import load
+    from fivelevers.providers.minilm import installed
 
     try:
-        told = PromptCacheAudit(price_book(prices, price_map))
-        done = go_through(logs, by, load(Path(policy)) if policy else None, told.see)
+        told, answers = PromptCacheAudit(price_book(prices, price_map)), SemanticCacheAudit(similar=installed())
+        done = go_through(
+            logs,
+            by,
+            load(Path(policy)) if policy else None,
+            lambda call, route: answers.see(call, route, told.see(call, route)),
+        )
+        if answers.similar:
+            _look_up(answers)
     except (FiveLeversError, OSError) as error:
         Console(stderr=True, highlight=False).print(f"fivelevers audit: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
     if as_json:
-        print(audit_json(told, done, by, show_text=show_text))  # noqa: T201
+        print(audit_json(told, answers, done, by, show_text=show_text))  # noqa: T201
     else:
-        Console(highlight=False).print(audit_tables(told, done, by, show_text=show_text))
+        Console(highlight=False).print(audit_tables(told, answers, done, by, show_text=show_text))
     raise typer.Exit(0 if done.account.calls else 1)
+
+
+def _look_up(answers: SemanticCacheAudit) -> None:
+    """Embed the questions, and look each up among those before it. Raises EmbedderError."""
+    import numpy as np
+
+    from fivelevers.cli.labelled_pairs import embed
+
+    questions = answers.questions
+    with progress("embedding", len(questions)) as told:
+        vectors = asyncio.run(embed([one.text for one in questions], told)) if questions else []
+    with progress("looking up", len(questions)) as told:
+        answers.look_up(questions, np.array(vectors, np.float32), told)

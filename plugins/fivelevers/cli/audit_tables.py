@@ -16,6 +16,8 @@ from fivelevers.audit.calls import DAMAGE, Account
 from fivelevers.audit.calls import Text as Kept
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
 from fivelevers.audit.prompt_cache import PromptCacheAudit
+from fivelevers.audit.semantic_cache import SemanticCacheAudit
+from fivelevers.cli.answer_tables import answer_notes, answer_record, answer_table
 from fivelevers.cli.difference_tables import difference_records, difference_tables
 from fivelevers.cli.logs import MONTH_S, Pass
 from fivelevers.cli.tables import money, short, table, usd
@@ -36,16 +38,19 @@ _ASSUMPTIONS = (
 )
 
 
-def audit_tables(told: PromptCacheAudit, done: Pass, by: str, *, show_text: bool) -> RenderableType:
-    """What the logs tell, what lever 1 had made of it, where prompts part, and what is not known."""
+def audit_tables(
+    told: PromptCacheAudit, answers: SemanticCacheAudit, done: Pass, by: str, *, show_text: bool
+) -> RenderableType:
+    """What the logs tell, what the levers had made of it, where prompts part, and what is not known."""
     lines, parts = told.lines(), list[RenderableType]()
     if lines:
-        parts += [_told_table(lines, by), _projection_table(lines, done, by)]
+        parts += [_told_table(lines, by), _projection_table(lines, done, by), answer_table(lines, answers, done, by)]
     sums = told.differences.tally.sums()
     if sums:
         examples = told.differences.examples if show_text else {}
         parts += [difference_tables(sums, by, examples=examples), Text()]
-    notes = (*_period(done), *_found(lines), *_not_known(lines, done), *_assumed(lines), *_account(done.account))
+    of_lever_1 = (*_found(lines), *_not_known(lines, done), *_assumed(lines))
+    notes = (*_period(done), *of_lever_1, *answer_notes(answers, done), *_account(done.account))
     return Group(*parts, *(Text(note) for note in notes))
 
 
@@ -159,7 +164,7 @@ def _account(account: Account) -> Iterator[str]:
         yield f"{what}: {left.rows:,} x {reason.value} (the first: {left.first})."
 
 
-def audit_json(told: PromptCacheAudit, done: Pass, by: str, *, show_text: bool) -> str:
+def audit_json(told: PromptCacheAudit, answers: SemanticCacheAudit, done: Pass, by: str, *, show_text: bool) -> str:
     lines, tally = told.lines(), told.differences.tally
     examples = told.differences.examples if show_text else {}
     return json.dumps(
@@ -172,16 +177,16 @@ def audit_json(told: PromptCacheAudit, done: Pass, by: str, *, show_text: bool) 
                 for reason, left in done.account.left.items()
             ],
             "prompts": {kept.value: count for kept, count in done.account.texts.items()},
-            "lines": [_record(line, done, by) for line in lines],
+            "lines": [_record(line, answers, done, by) for line in lines],
             "differences": difference_records(tally.sums(), by, examples),
             "assumptions": [*_ASSUMPTIONS] if any(line.saving for line in lines) else [],
-            "notes": [*_found(lines), *_not_known(lines, done)],
+            "notes": [*_found(lines), *_not_known(lines, done), *answer_notes(answers, done)],
         },
         indent=2,
     )
 
 
-def _record(line: Line, done: Pass, by: str) -> dict[str, Any]:
+def _record(line: Line, answers: SemanticCacheAudit, done: Pass, by: str) -> dict[str, Any]:
     saving, month, told = line.saving, _monthly(line, done), line.projected
     return {
         by: line.route,
@@ -209,7 +214,8 @@ def _record(line: Line, done: Pass, by: str) -> dict[str, Any]:
                 "saving_a_month_usd": _ends(month),
                 "at_most_usd": usd(line.at_most_usd),
                 "not_known": _why_not(line) if month is None else None,
-            }
+            },
+            "semantic_cache": answer_record(line, answers, done),
         },
     }
 

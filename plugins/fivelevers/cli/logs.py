@@ -15,6 +15,8 @@ from fivelevers.errors import PriceError
 from fivelevers.prices import PriceBook, find_litellm_map
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from fivelevers.audit.calls import Account, LoggedCall
     from fivelevers.audit.groups import By
     from fivelevers.policy import Policy
@@ -77,18 +79,28 @@ def go_through(
 
 
 @contextmanager
-def _progress(size: int) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """(told of bytes that were read, told of a call that was judged out of so many); shown on a terminal alone."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Told how many more of ``total`` are done; shown on a terminal alone."""
+    with _bar() as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda count: bar.advance(task, count)
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    console = Console(stderr=True)
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+
+@contextmanager
+def _progress(size: int) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """(told of bytes that were read, told of a call that was judged out of so many)."""
+    with _bar() as bar:
         reading = bar.add_task("reading", total=size or None)
         judging = bar.add_task("projecting", total=None)
         yield (
             lambda count: bar.advance(reading, count),
             lambda calls: bar.update(judging, advance=1, total=calls),
         )
+
+
+def _bar() -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    console = Console(stderr=True)
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)

@@ -25,7 +25,7 @@ _TOOLS = {"tool_choice", "function_call", "parallel_tool_calls", "disable_parall
 _THINKING = {"reasoning", "reasoning_effort", "thinking"}
 _OTHER = {"model", "stream", "stream_options", "top_logprobs", "dimensions", "encoding_format", "service_tier"}
 _CACHE = {"cache_control", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"}
-_KEPT = frozenset(_PROMPT | _LENGTH | _SAMPLING | _SHAPE | _TOOLS | _THINKING | _OTHER | _CACHE)
+KEPT = frozenset(_PROMPT | _LENGTH | _SAMPLING | _SHAPE | _TOOLS | _THINKING | _OTHER | _CACHE)
 # A tool that the provider calls over the network (MCP) carries the credentials for it.
 _SECRETS_OF_TOOLS = frozenset({"headers", "authorization", "authorization_token", "api_key"})
 
@@ -39,14 +39,14 @@ def wanted(route: Route, session: str) -> bool:
 
 def document(api: str, sent: Mapping[str, Any], answer: Output) -> bytes:
     """What is kept, as JSON. Raises TypeError, ValueError or RecursionError where the request is none."""
-    kept = {name: value for name, value in sent.items() if name in _KEPT and value is not None}
+    kept = {name: value for name, value in sent.items() if name in KEPT and value is not None}
     if isinstance(kept.get("tools"), list):
         kept["tools"] = [_without_secrets(tool) for tool in kept["tools"]]
     return _json(
         {
             "api": api,
             "request": kept,
-            "left_out": sorted(name for name in sent if name not in _KEPT),
+            "left_out": sorted(name for name in sent if name not in KEPT),
             "text": answer.text,
             "tool_calls": [(call.name, call.arguments) for call in answer.tool_calls],
         }

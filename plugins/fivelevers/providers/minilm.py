@@ -34,6 +34,15 @@ _Vector = tuple[float, ...]
 _Job = tuple[str, asyncio.AbstractEventLoop, "asyncio.Future[_Vector]"]
 
 
+def installed() -> bool:
+    """Whether all that it needs is here; nothing is loaded."""
+    try:
+        _file(_WEIGHTS, "model.onnx"), _file(*_TOKENIZER)
+    except EmbedderError:
+        return False
+    return all(find_spec(name) for name in ("numpy", "onnxruntime", "tokenizers"))
+
+
 class MiniLm:
     """One a process. It loads in its own thread, from the first call on; until then every call says so."""
 

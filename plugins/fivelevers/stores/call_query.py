@@ -21,10 +21,13 @@ from fivelevers.stores.ledger import Ledger, attempts, contents
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """One attempt. ``request``: what was sent, where it is kept; ``sealed``: it is, under a key that is not here."""
+    """One attempt. ``digest``: of what was asked. ``request`` and ``answer``: what was sent, without the fields
+    ``left_out``, and said, where that is kept; ``sealed``: it is, under a key that is not here.
+    """
 
     event_id: str
     started_at: float
+    ended_at: float
     route: str
     key: str
     key_alias: str | None
@@ -35,11 +38,15 @@ class StoredCall:
     provider: str
     deployment: str | None
     success: bool
+    finish_reason: str | None
+    digest: str
     estimated: bool
     usage: Usage
     cost_usd: Decimal | None
     request: dict[str, Any] | None
     sealed: bool
+    answer: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 _CLIENTS = attempts.c.charged_to.is_(None)  # a judge's calls are ours
@@ -70,22 +77,26 @@ def _query(now: float) -> Select[Any]:
 
 
 def _call(row: Row[Any], keys: Keys) -> StoredCall:
-    request, sealed = None, False
+    content: dict[str, Any] = {}
+    sealed = False
     if row.blob is not None:
         try:
-            request = json.loads(keys.open(row.key_id, row.blob, row.request_id))["request"]
+            content = json.loads(keys.open(row.key_id, row.blob, row.request_id))
         except ContentError:
             sealed = True
     return StoredCall(
         **{name: getattr(row, name) for name in _SAME},
         estimated=row.usage_source == UsageSource.ESTIMATED.value,
         usage=Usage(**{kind.value: getattr(row, f"{kind}_tokens") for kind in Kind}),
-        request=request,
+        ended_at=row.at,
+        request=content.get("request"),
         sealed=sealed,
+        answer=content.get("text") or None,
+        left_out=tuple(content.get("left_out", ())),
     )
 
 
 _SAME = (
     "event_id", "started_at", "route", "key", "key_alias", "team", "api", "alias", "model", "provider", "deployment",
-    "success", "cost_usd",
+    "success", "cost_usd", "finish_reason", "digest",
 )  # fmt: skip

@@ -18,6 +18,8 @@ _HOSTED = (
     "web_search_options", "search_parameters", "enable_search", "mcp_servers", "vector_store_ids", "file_ids",
     "plugins", "knowledge_base", "retrieval_config", "agent_id",
 )  # fmt: skip
+REFUSED_FOR = frozenset({*_STATE, *_HOSTED, "best_of", "audio", "include_reasoning"})
+"""Fields of a body that forbid an answer from the cache, beside those that most requests have."""
 _STATE_ITEMS = ("item_reference", "container_upload")
 _CLIENT_TOOLS = ("function", "custom")
 _ONE = (None, 1)

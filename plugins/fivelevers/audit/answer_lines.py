@@ -1,0 +1,113 @@
+"""What an audit says of one route and model about lever 2: which of its calls asked what had been answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from math import sqrt
+from statistics import NormalDist
+
+ZERO = Decimal(0)
+_Z = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """USD of one call, output included: as it was paid, and with its input as lever 1 had marked it."""
+
+    paid: Decimal = ZERO
+    marked: Decimal = ZERO
+
+
+NO_CHARGE = Charge()
+
+
+@dataclass(slots=True)
+class Sum:
+    """Calls that had not been sent, and what they cost."""
+
+    calls: int = 0
+    paid: Decimal = ZERO
+    marked: Decimal = ZERO
+
+    def add(self, charge: Charge) -> None:
+        self.calls += 1
+        self.paid += charge.paid
+        self.marked += charge.marked
+
+    def usd(self, *, after_lever_1: bool) -> Decimal:
+        return self.marked if after_lever_1 else self.paid
+
+
+@dataclass(slots=True)
+class AnswerLine:
+    """One route and model.
+
+    ``unknown``: calls of which the log does not tell what they asked; ``may_be``: those that lever 2 may answer.
+    ``answered`` and ``at_once`` are the same as an earlier call: of both, ``sampled`` had a temperature above 0 or
+    none, and of ``blind`` ones the log does not tell whether they may be answered. ``too_slow``: the same as one on its
+    way for longer than anybody waits. ``sure``: the duplicates at temperature 0; ``likely``: the others.
+
+    ``asked``: questions that were no duplicates; ``looked_at``: how many of them were looked up, ``alone`` of them with
+    a system prompt, tools, parameters or history that no other question has; ``similar``: those that
+    had been given a similar one's answer. Of these the log has both answers of ``compared``; in ``agreed`` they are the
+    same but for their looks.
+    """
+
+    route: str
+    model: str
+    calls: int = 0
+    unknown: int = 0
+    may_be: int = 0
+    answered: int = 0
+    at_once: int = 0
+    too_slow: int = 0
+    sampled: int = 0
+    blind: int = 0
+    sure: Sum = field(default_factory=Sum)
+    likely: Sum = field(default_factory=Sum)
+    asked: int = 0
+    looked_at: int = 0
+    alone: int = 0
+    similar: Sum = field(default_factory=Sum)
+    compared: int = 0
+    agreed: int = 0
+
+    @property
+    def duplicates(self) -> int:
+        return self.answered + self.at_once
+
+    def saving(self, *, after_lever_1: bool) -> tuple[Decimal, Decimal] | None:
+        """USD over the log, (low, high); None where the log does not tell.
+
+        Low: the duplicates at temperature 0. High: every duplicate, and similar questions as often among all as among
+        those that were looked at.
+        """
+        if not self.may_be:
+            return None
+        low, likely, similar = (
+            part.usd(after_lever_1=after_lever_1) for part in (self.sure, self.likely, self.similar)
+        )
+        scale = Decimal(self.asked) / self.looked_at if self.looked_at else ZERO
+        return low, low + likely + similar * scale
+
+    @property
+    def rate(self) -> tuple[float, float, float] | None:
+        """Of the questions that were looked at, the share that a similar one had answered, and its 95 % interval."""
+        if not self.looked_at:
+            return None
+        return self.similar.calls / self.looked_at, *wilson(self.similar.calls, self.looked_at)
+
+
+def wilson(hits: int, of: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927), as if one question told nothing of the next. ``of`` above 0."""
+    share, z2 = hits / of, _Z * _Z
+    middle = (share + z2 / (2 * of)) / (1 + z2 / of)
+    half = _Z * sqrt(share * (1 - share) / of + z2 / (4 * of * of)) / (1 + z2 / of)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def total(lines: Iterable[AnswerLine], name: str) -> int:
+    """Sum of one of the counts."""
+    return sum(getattr(line, name) for line in lines)

@@ -1,0 +1,193 @@
+"""How an audit's projection of lever 2 looks: in a terminal, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from rich.table import Table
+
+from fivelevers.audit.answer_lines import AnswerLine, total
+from fivelevers.audit.duplicates import WAIT_S
+from fivelevers.audit.lines import Line
+from fivelevers.audit.semantic_cache import SemanticCacheAudit
+from fivelevers.cli.logs import MONTH_S, Pass
+from fivelevers.cli.tables import money, short, table, usd
+
+_DAY_S = 86_400.0
+_MAX_WRONG = 0.03  # the lever's default
+_TOLD_AT_MOST = 5  # lines whose hits get a sentence
+_ASSUMED = (
+    "Each call that lever 2 answers saves what it cost after lever 1, where that saves; lever 1 stays as warm as it "
+    "was, and judging costs nothing."
+)
+
+
+def answer_table(lines: list[Line], told: SemanticCacheAudit, done: Pass, by: str) -> Table:
+    title = "Lever 2, semantic answer cache: what had been answered before"
+    shown = table(title, by, "model", "same", "at once", "similar", "saving a month")
+    for line in lines:
+        found = told.lines()[line.route, line.model]
+        if found.may_be:
+            saving = _monthly(line, found, done)
+            cells = (f"{found.answered:,}", f"{found.at_once:,}", _similar(found), _range(saving) if saving else "-")
+        else:
+            cells = ("-", "-", "-", "prompts not in the log" if found.unknown else "may answer none")
+        shown.add_row(line.route, short(line.model), *cells)
+    return shown
+
+
+def _similar(found: AnswerLine) -> str:
+    rate = found.rate
+    return "-" if rate is None else f"{rate[0]:.0%} ({100 * rate[1]:.0f}-{100 * rate[2]:.0f})"
+
+
+def _range(ends: tuple[Decimal, Decimal]) -> str:
+    low, high = (money(end) for end in ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def _saving(line: Line, found: AnswerLine) -> tuple[Decimal, Decimal] | None:
+    """None where the log does not tell, or no price is known."""
+    if not line.priced:
+        return None
+    return found.saving(after_lever_1=line.projected.marked < line.projected.paid)
+
+
+def _monthly(line: Line, found: AnswerLine, done: Pass) -> tuple[Decimal, Decimal] | None:
+    saving = _saving(line, found)
+    if saving is None or not done.span_s:
+        return None
+    factor = Decimal(MONTH_S / done.span_s)
+    return saving[0] * factor, saving[1] * factor
+
+
+def answer_notes(told: SemanticCacheAudit, done: Pass) -> Iterator[str]:
+    """What the table does not say: what it rests on, and what is missing."""
+    found = list(told.lines().values())
+    if not total(found, "may_be"):
+        return
+    may_be, calls = total(found, "may_be"), total(found, "calls")
+    if may_be < calls:
+        yield f"Lever 2 may answer {may_be:,} of {calls:,} calls: not those that end in a tool's result, among others."
+    yield from _of_duplicates(found)
+    yield from _of_similar(told, found, done)
+    if told.callers_unknown:
+        yield f"{told.callers_unknown:,} calls name neither team nor key: taken for one tenant's."
+    yield f"Assumed: {_ASSUMED}"
+
+
+def _of_duplicates(found: list[AnswerLine]) -> Iterator[str]:
+    if sampled := total(found, "sampled"):
+        yield (
+            f"Of the same, {sampled:,} had a temperature above 0 or none: in the high end alone, for routes that say "
+            "`answers: any`."
+        )
+    if blind := total(found, "blind"):
+        yield (
+            f"Of the same, {blind:,} have no prompt in the log: in the high end alone, since tools, state or the "
+            "temperature may forbid it."
+        )
+    if slow := total(found, "too_slow"):
+        yield f"{slow:,} calls were the same as one that was on its way for more than {WAIT_S:.0f} s: nobody waits."
+    if unknown := total(found, "unknown"):
+        yield f"Not known: what {unknown:,} calls asked."
+
+
+def _of_similar(told: SemanticCacheAudit, found: list[AnswerLine], done: Pass) -> Iterator[str]:
+    if not told.similar:
+        yield "Not known: which questions are the same in other words. It needs pip install 'fivelevers[minilm]'."
+        return
+    looked_at, asked = total(found, "looked_at"), total(found, "asked")
+    if looked_at < asked:
+        yield (
+            f"Looked up were {looked_at:,} of {asked:,} questions, drawn by their hash: with all of them stored, more "
+            "are similar."
+        )
+    alone = [line for line in found if line.alone > line.looked_at / 2]
+    for line in sorted(alone, key=lambda line: -line.alone)[:_TOLD_AT_MOST]:
+        yield (
+            f"{line.route}, {short(line.model)}: {line.alone:,} of {line.looked_at:,} questions are alone with their "
+            "system prompt, tools, parameters and history; an answer is given again within the same of these only."
+        )
+    hits = [line for line in found if line.similar.calls]
+    for line in sorted(hits, key=lambda line: -line.similar.calls)[:_TOLD_AT_MOST]:
+        yield f"{line.route}, {short(line.model)}: {_hits(line)}"
+    if hits:
+        yield from _missing(hits, done)
+
+
+def _hits(line: AnswerLine) -> str:
+    text = f"{line.similar.calls:,} of {line.looked_at:,} other questions had got a similar one's answer"
+    if line.compared:
+        text += f"; in the log {line.agreed:,} of {line.compared:,} such answers are the same as the one given"
+    return f"{text}."
+
+
+def _missing(hits: list[AnswerLine], done: Pass) -> Iterator[str]:
+    least, most = _judged()
+    wish = f"at most {_MAX_WRONG:.0%} wrong takes {least} judged hits if none is wrong, {most} if a few are"
+    told = sorted(hits, key=lambda line: -line.similar.calls)[:_TOLD_AT_MOST]
+    paces = [(line.route, days) for line in told if (days := _days(line, least, done)) is not None]
+    times = [f"{route} {days:,.0f} to {days * most / least:,.0f} days" for route, days in paces]
+    when = f" At this rate, in shadow: {', '.join(times)}." if times else ""
+    yield (
+        "Nobody has judged similar hits, so nothing is promised, and none is served before `fivelevers calibrate`: "
+        f"{wish}.{when}"
+    )
+
+
+def _judged() -> tuple[int, int]:
+    """Hits that prove the default promise: when none of them is wrong, and as many as calibration begins with."""
+    from fivelevers.levers.semantic_cache.bound import needed
+    from fivelevers.levers.semantic_cache.calibrate import STARTS_WITH
+
+    return needed(0, _MAX_WRONG), needed(STARTS_WITH, _MAX_WRONG)
+
+
+def _days(line: AnswerLine, judged: int, done: Pass) -> float | None:
+    if not done.span_s:
+        return None
+    hits = line.similar.calls * line.asked / line.looked_at
+    return max(judged / (hits / (done.span_s / _DAY_S)), 1.0)
+
+
+def answer_record(line: Line, told: SemanticCacheAudit, done: Pass) -> dict[str, Any]:
+    found = told.lines()[line.route, line.model]
+    return {
+        "calls_not_known": found.unknown,
+        "calls_that_may_be_answered": found.may_be,
+        "same": found.answered,
+        "at_once": found.at_once,
+        "at_once_too_slow": found.too_slow,
+        "sampled": found.sampled,
+        "without_prompt": found.blind,
+        "similar": _similar_record(found, done) if found.rate is not None else None,
+        "saving_usd": _ends(_saving(line, found)),
+        "saving_a_month_usd": _ends(_monthly(line, found, done)),
+    }
+
+
+def _similar_record(found: AnswerLine, done: Pass) -> dict[str, Any]:
+    share, low, high = found.rate or (0.0, 0.0, 1.0)
+    least, most = _judged()
+    days = _days(found, least, done) if found.similar.calls else None
+    return {
+        "questions": found.asked,
+        "looked_at": found.looked_at,
+        "alone": found.alone,
+        "hits": found.similar.calls,
+        "rate": share,
+        "rate_95": [low, high],
+        "answers_compared": found.compared,
+        "answers_the_same": found.agreed,
+        "judged": 0,
+        "max_wrong": _MAX_WRONG,
+        "judged_hits_needed": [least, most],
+        "days_to_judge_them": None if days is None else [days, days * most / least],
+    }
+
+
+def _ends(ends: Iterable[Decimal] | None) -> list[str] | None:
+    return None if ends is None else [usd(round(end, 6)) for end in ends]
