@@ -42,7 +42,7 @@ def _weight(call: LoggedCall) -> int:
     segments = len(call.request.segments) if call.request else 0
     question = call.asked.question if call.asked else None
     chars = (call.opening.chars if call.opening else 0) + (len(question.text) if question else 0)
-    return 4 + segments + chars // _SEGMENT_CHARS
+    return (6 if call.asked else 4) + segments + chars // _SEGMENT_CHARS
 
 
 def _written(calls: list[LoggedCall], files: ExitStack) -> IO[bytes]:

@@ -1,11 +1,12 @@
 """The questions of a log that are looked up: all of a small one, of a large one those whose hash is low.
 
-A hash draws the same questions each time, and from wherever in the log they stand. Whenever there are too many, half of
-the hashes are given up.
+A hash draws the same questions each time, and from wherever in the log they stand. Whenever there are too many, the
+tenth with the highest hashes is given up, and so is whatever comes later with such a hash.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -14,7 +15,7 @@ from fivelevers.audit.answer_lines import AnswerLine, Charge
 from fivelevers.levers.semantic_cache.signature import Signature, signature_of
 
 OF_A_ROUTE: Final = 5000
-IN_ALL: Final = 10_000  # an embedding takes some 5 ms on one core
+IN_ALL: Final = 5000  # an embedding takes 5 ms on one core, of a long text 40
 _CHARS: Final = 2000  # more than the embedder reads
 
 
@@ -75,10 +76,10 @@ class Questions:
 
     def _thin(self, route: str) -> None:
         if len(self._by_route[route]) > self._of_a_route:
-            self._below[route] = min(self._below.get(route, 1.0), self._below_all) / 2
+            self._below[route] = _bar(self._by_route[route])
             self._keep(route, self._below[route])
         if self._count > self._in_all:
-            self._below_all /= 2
+            self._below_all = _bar(one for kept in self._by_route.values() for one in kept)
             for each in self._by_route:
                 self._keep(each, self._below_all)
 
@@ -86,6 +87,12 @@ class Questions:
         kept = [one for one in self._by_route[route] if one.draw < below]
         self._count += len(kept) - len(self._by_route[route])
         self._by_route[route] = kept
+
+
+def _bar(kept: Iterable[Asking]) -> float:
+    """Below it are nine tenths of the draws."""
+    draws = sorted(one.draw for one in kept)
+    return draws[len(draws) * 9 // 10]
 
 
 def _draw(scope: bytes, text: str) -> float:

@@ -119,31 +119,31 @@ def _of_similar(told: SemanticCacheAudit, found: list[AnswerLine], done: Pass) -
 
 
 def _hits(line: AnswerLine) -> str:
-    text = f"{line.similar.calls:,} of {line.looked_at:,} other questions had got a similar one's answer"
+    text = f"{line.similar.calls:,} of {line.looked_at:,} other questions had been given a similar one's answer"
     if line.compared:
         text += f"; in the log {line.agreed:,} of {line.compared:,} such answers are the same as the one given"
     return f"{text}."
 
 
 def _missing(hits: list[AnswerLine], done: Pass) -> Iterator[str]:
-    least, most = _judged()
-    wish = f"at most {_MAX_WRONG:.0%} wrong takes {least} judged hits if none is wrong, {most} if a few are"
+    least, most, wrong = _judged()
+    wish = f"at most {_MAX_WRONG:.0%} wrong takes {least} judged hits if none is wrong, {most} if {wrong} are"
     told = sorted(hits, key=lambda line: -line.similar.calls)[:_TOLD_AT_MOST]
     paces = [(line.route, days) for line in told if (days := _days(line, least, done)) is not None]
     times = [f"{route} {days:,.0f} to {days * most / least:,.0f} days" for route, days in paces]
     when = f" At this rate, in shadow: {', '.join(times)}." if times else ""
     yield (
-        "Nobody has judged similar hits, so nothing is promised, and none is served before `fivelevers calibrate`: "
-        f"{wish}.{when}"
+        "That is by the strict rule that a route starts with; `fivelevers calibrate` finds its own. Nobody has judged "
+        f"these hits, so nothing is promised, and nothing similar is served before: {wish}.{when}"
     )
 
 
-def _judged() -> tuple[int, int]:
-    """Hits that prove the default promise: when none of them is wrong, and as many as calibration begins with."""
+def _judged() -> tuple[int, int, int]:
+    """Hits that prove the default promise if none of them is wrong, and if so many are; how many that is."""
     from fivelevers.levers.semantic_cache.bound import needed
     from fivelevers.levers.semantic_cache.calibrate import STARTS_WITH
 
-    return needed(0, _MAX_WRONG), needed(STARTS_WITH, _MAX_WRONG)
+    return needed(0, _MAX_WRONG), needed(STARTS_WITH, _MAX_WRONG), STARTS_WITH
 
 
 def _days(line: AnswerLine, judged: int, done: Pass) -> float | None:
@@ -171,7 +171,7 @@ def answer_record(line: Line, told: SemanticCacheAudit, done: Pass) -> dict[str,
 
 def _similar_record(found: AnswerLine, done: Pass) -> dict[str, Any]:
     share, low, high = found.rate or (0.0, 0.0, 1.0)
-    least, most = _judged()
+    least, most, _ = _judged()
     days = _days(found, least, done) if found.similar.calls else None
     return {
         "questions": found.asked,

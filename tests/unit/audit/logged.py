@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from fivelevers.audit.answers import Said
+from fivelevers.audit.asked import asked_of
 from fivelevers.audit.calls import Account, LoggedCall
 from fivelevers.audit.prompts import prompt
 from fivelevers.audit.read import read
@@ -18,7 +20,15 @@ from fivelevers.request import Api
 SONNET = "claude-sonnet-4-5"
 
 
-def call(at: float, *, body: Mapping[str, Any] | None = None, model: str = SONNET, **usage: int) -> LoggedCall:
+def call(
+    at: float,
+    *,
+    body: Mapping[str, Any] | None = None,
+    model: str = SONNET,
+    said: Said | None = None,
+    ended: float | None = None,
+    **usage: int,
+) -> LoggedCall:
     """A call to Anthropic; without a body its prompt is not in the log."""
     counted = Usage(**usage)
     text, request, opening = prompt(Api.MESSAGES, body or {}, counted.prompt)
@@ -36,6 +46,7 @@ def call(at: float, *, body: Mapping[str, Any] | None = None, model: str = SONNE
         text=text,
         request=request,
         opening=opening,
+        asked=asked_of(request, body or {}, said, ended),
     )
 
 
