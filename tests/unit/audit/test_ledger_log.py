@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fivelevers.audit import ledger_log
+from fivelevers.audit.asked import Asked
 from fivelevers.audit.calls import Account, LoggedCall, Reason, Text
 from fivelevers.metering.event import UsageSource, to_record
 from fivelevers.prices import Usage
@@ -69,3 +70,18 @@ def test_content_past_its_time_is_not_read(ledger: Ledger) -> None:
     ledger.insert([to_record(asked), to_record(replace(content(asked.request_id), expires_at=2000.0))])
     ((call,), _) = read(ledger, keys())
     assert call.text is Text.ABSENT
+
+
+def test_what_lever_2_goes_by_is_there_with_content_and_without(ledger: Ledger) -> None:
+    kept, bare, cut = attempt(), attempt(), attempt(finish_reason="length")
+    ledger.insert([to_record(one) for one in (kept, bare, cut, replace(content(kept.request_id), tenant=kept.tenant))])
+    calls, _ = read(ledger, keys())
+    found = {call.place: call.asked for call in calls}
+    with_text, without, truncated = (found[f"attempt {one.event_id}"] for one in (kept, bare, cut))
+    assert with_text is not None
+    assert with_text.question is not None
+    assert (with_text.question.text, with_text.sampled, with_text.may_be) == ("hello", True, True)
+    assert without == Asked("d0", may_be=True, ended=1000.0)
+    assert with_text.digest == "d0"
+    assert truncated is not None
+    assert not truncated.stored

