@@ -27,6 +27,7 @@ from benchmarks.rig.load import KINDS, Ask, Client, asks
 from benchmarks.rig.machine import about
 from benchmarks.rig.proxies import ROOT, Pair, Proxy, booted, simulator
 from benchmarks.rig.ratios import Block
+from fivelevers.order import LEVER_NAMES
 
 DATA = tuple(ROOT / "examples/traffic/workloads" / name for name in ("support.jsonl", "coding_agent.jsonl"))
 TARGETS = {"p50_ratio": 1.03, "cpu_ratio": 1.05, "rss_growth_mb": 5.0}
@@ -80,7 +81,7 @@ def measure(files: Sequence[Path], size: Size, levers: str, seed: int) -> tuple[
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name, simulator(Path(name)) as url:
         for boot in range(size.boots):
-            with booted(Path(name, f"boot-{boot}"), url, levers) as pair:
+            with booted(Path(name, f"boot-{boot}"), url, {lever: {"mode": levers} for lever in LEVER_NAMES}) as pair:
                 print(f"boot {boot + 1} of {size.boots} ...", flush=True)
                 boots.append(list(_blocks(pair, asks(files), size, rng)))
                 if boot == size.boots - 1:

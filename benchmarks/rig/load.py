@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -41,13 +41,14 @@ def asks(files: Sequence[Path]) -> Iterator[Ask]:
         bodies = [(request.body, keys[request.tenant]) for request in found if request.api == api]
         if not bodies:
             raise SystemExit(f"--data: no {api} request in {', '.join(map(str, files))}; name a file that has some")
-        turns[kind] = cycle([_ask(kind, body, key) for body, key in bodies])
+        turns[kind] = cycle([ask(kind, body, key) for body, key in bodies])
     while True:
         for kind in KINDS:
             yield next(turns[kind])
 
 
-def _ask(kind: str, body: Any, key: str) -> Ask:
+def ask(kind: str, body: Any, key: str) -> Ask:
+    """``body`` as a request of this kind: what it says of streaming is left out."""
     api, _, streamed = kind.partition(" ")
     sent = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
     text = json.dumps({**sent, "stream": bool(streamed)}).encode()
@@ -59,6 +60,7 @@ class Client:
 
     def __init__(self, proxy: Proxy) -> None:
         self._connection = http.client.HTTPConnection(HOST, proxy.port, timeout=_LIMIT_S)
+        self.headers: Mapping[str, str] = {}  # of the last answer
 
     def send(self, ask: Ask) -> float:
         """Milliseconds from the request to the last byte of its answer. SystemExit where it is no good answer."""
@@ -66,6 +68,7 @@ class Client:
         self._connection.request("POST", ask.path, ask.body, ask.headers)
         answer = self._connection.getresponse()
         text = answer.read()
+        self.headers = dict(answer.headers)
         took_ms = (time.perf_counter() - start) * 1e3
         if answer.status != http.client.OK:
             raise SystemExit(f"{ask.kind}: answered with {answer.status}: {text[:500].decode(errors='replace')}")

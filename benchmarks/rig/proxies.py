@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from fivelevers.embedded import commands, environment
 from fivelevers.embedded.health import http_ok, redis_ok
 from fivelevers.embedded.ports import HOST, Port
 from fivelevers.embedded.process import Process
-from fivelevers.order import LEVER_NAMES
 
 ROOT = Path(__file__).parents[2]
 KEYS = ROOT / "examples/traffic/keys.yaml"
@@ -25,6 +24,7 @@ _SIMULATOR_URL = re.compile(r"provider simulator on (http://\S+)")
 _BOOT_LIMIT_S = 180.0
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _MB = 1e6
+Levers = Mapping[str, Mapping[str, Any]]  # what the policy says of each, by its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class Pair:
 
 
 @contextmanager
-def simulator(folder: Path) -> Iterator[str]:
-    """The provider simulator, answering at once; its URL."""
-    command = commands.simulator(("--latency-scale", "0"))
+def simulator(folder: Path, latency_scale: float = 0) -> Iterator[str]:
+    """The provider simulator, answering at once, or at 1 as slowly as a provider does; its URL."""
+    command = commands.simulator(("--latency-scale", str(latency_scale)))
     env = {**environment.inherited({}, simulated=True), "PYTHONUNBUFFERED": "1"}
     process = Process("simulator", command, log=folder / "simulator.log", env=env, cwd=ROOT)
     try:
@@ -80,13 +80,13 @@ def redis(folder: Path, *arguments: str) -> Iterator[str]:
 
 
 @contextmanager
-def booted(folder: Path, simulator_url: str, mode: str) -> Iterator[Pair]:
-    """Both proxies, freshly booted, and a Redis; every lever of every route is in ``mode`` (off, shadow or on)."""
+def booted(folder: Path, simulator_url: str, levers: Levers) -> Iterator[Pair]:
+    """Both proxies, freshly booted, and a Redis; ``levers`` stand on every route."""
     folder.mkdir()
     env = {**environment.inherited({}, simulated=True), **environment.LITELLM_QUIET}
     env |= environment.upstream(simulator_url)
     env |= {"LITELLM_MASTER_KEY": f"sk-{secrets.token_hex(24)}", "FIVELEVERS_KEYS": str(KEYS)}
-    env |= {"FIVELEVERS_POLICY": str(_policy(folder, mode)), "FIVELEVERS_STATE_DIR": str(folder / "state")}
+    env |= {"FIVELEVERS_POLICY": str(_policy(folder, levers)), "FIVELEVERS_STATE_DIR": str(folder / "state")}
     env["FIVELEVERS_LEDGER_URL"] = f"sqlite:///{folder}/ledger.db"
     with ExitStack() as running:
         env["FIVELEVERS_REDIS_URL"] = running.enter_context(redis(folder))
@@ -116,12 +116,12 @@ def _config(*, plugin: bool) -> dict[str, Any]:
     return config
 
 
-def _policy(folder: Path, mode: str) -> Path:
-    """The routes of the shipped policy, every lever in one mode."""
+def _policy(folder: Path, levers: Levers) -> Path:
+    """The routes of the shipped policy with these levers."""
     policy = yaml.safe_load((ROOT / "litellm_config/fivelevers.yaml").read_text(encoding="utf-8"))
     for level in (policy["defaults"], *policy["routes"]):
         level.pop("levers", None)
-    policy["defaults"]["levers"] = {name: {"mode": mode} for name in LEVER_NAMES}
+    policy["defaults"] |= {"levers": {name: dict(settings) for name, settings in levers.items()}}
     path = folder / "fivelevers.yaml"
     path.write_text(yaml.safe_dump(policy))
     return path
