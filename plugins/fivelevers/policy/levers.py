@@ -78,7 +78,7 @@ class SemanticCacheSwitch(LeverSwitch):
     """Which requests may be answered again: those with temperature 0, or any."""
     max_wrong: StrictFloat = Field(default=0.03, gt=0, le=0.5)
     """Of the semantic hits, the share that may be wrong; judged by audits, with 95 % confidence."""
-    min_similarity: StrictFloat = Field(default=0.6, ge=0, le=1)
+    min_similarity: StrictFloat = Field(default=0.7, ge=0, le=1)
     """Of the nearest stored question, below which nothing is served."""
     min_margin: StrictFloat = Field(default=0.0, ge=0, le=1)
     """By how much the nearest question must beat the nearest one with another answer."""

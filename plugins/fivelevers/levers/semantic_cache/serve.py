@@ -23,7 +23,7 @@ WEIGHED: Final = 3  # answers that are scored, by similarity
 class Settings:
     """What the policy demands of every hit, whatever the score says."""
 
-    min_similarity: float = 0.6
+    min_similarity: float = 0.7
     min_margin: float = 0.0
     min_support: int = 1
     guards: frozenset[Guard] = DEFAULT
