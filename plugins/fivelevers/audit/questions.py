@@ -12,7 +12,6 @@ from hashlib import sha256
 from typing import Final
 
 from fivelevers.audit.answer_lines import AnswerLine, Charge
-from fivelevers.levers.semantic_cache.signature import Signature, signature_of
 
 OF_A_ROUTE: Final = 5000
 IN_ALL: Final = 5000  # an embedding takes 5 ms on one core, of a long text 40
@@ -27,7 +26,6 @@ class Asking:
 
     scope: bytes
     text: str
-    signature: Signature
     at: float
     answered: float
     stored: bool
@@ -69,7 +67,7 @@ class Questions:
         draw = _draw(scope, text)
         if draw >= min(self._below.get(line.route, 1.0), self._below_all):
             return
-        asking = Asking(scope, text[:_CHARS], signature_of(text), at, answered, stored, said, charge, line, draw)
+        asking = Asking(scope, text[:_CHARS], at, answered, stored, said, charge, line, draw)
         self._by_route.setdefault(line.route, []).append(asking)
         self._count += 1
         self._thin(line.route)

@@ -17,6 +17,7 @@ from fivelevers.audit.duplicates import TTL_S
 from fivelevers.audit.questions import Asking
 from fivelevers.levers.semantic_cache.neighbour import Neighbour
 from fivelevers.levers.semantic_cache.serve import NEIGHBOURS, Decision, Rule, Settings, decide
+from fivelevers.levers.semantic_cache.signature import Signature, signature_of
 
 Vectors = NDArray[np.float32]
 _SETTINGS, _RULE = Settings(), Rule()
@@ -44,6 +45,7 @@ class _Store:
     vectors: Vectors = field(init=False)
     since: NDArray[np.float64] = field(init=False)
     stored: list[Asking] = field(default_factory=list)
+    signatures: list[Signature] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     said: dict[str, bytes | None] = field(default_factory=dict)
 
@@ -51,12 +53,13 @@ class _Store:
         self.vectors, self.since = np.empty_like(self.asked), np.zeros(len(self.asked))
 
     def take(self, row: int, asking: Asking) -> None:
-        decision = decide(asking.signature, self._nearest(row, asking.at), _SETTINGS, _RULE)
+        signature = signature_of(asking.text)
+        decision = decide(signature, self._nearest(row, asking.at), _SETTINGS, _RULE)
         asking.line.looked_at += 1
         if decision.served and decision.answer is not None:
             self._count(asking, self.said[decision.answer])
         elif asking.stored:
-            self._keep(row, asking, decision)
+            self._keep(row, asking, signature, decision)
 
     def _nearest(self, row: int, now: float) -> list[Neighbour]:
         since = self.since[: len(self.stored)]
@@ -66,15 +69,16 @@ class _Store:
         return [self._neighbour(int(at), float(near[at]), now) for at in best if near[at] > -np.inf]
 
     def _neighbour(self, at: int, similarity: float, now: float) -> Neighbour:
-        one = self.stored[at]
-        return Neighbour(str(at), self.answers[at], similarity, True, one.signature, now - one.answered)
+        age_s = now - self.stored[at].answered
+        return Neighbour(str(at), self.answers[at], similarity, True, self.signatures[at], age_s)
 
-    def _keep(self, row: int, asking: Asking, decision: Decision) -> None:
+    def _keep(self, row: int, asking: Asking, signature: Signature, decision: Decision) -> None:
         likely = decision.candidates if asking.said is not None else ()
         answer = next((one for one in likely if self.said[one] == asking.said), str(len(self.stored)))
         self.said.setdefault(answer, asking.said)
         self.vectors[len(self.stored)], self.since[len(self.stored)] = self.asked[row], asking.answered
         self.stored.append(asking)
+        self.signatures.append(signature)
         self.answers.append(answer)
 
     @staticmethod

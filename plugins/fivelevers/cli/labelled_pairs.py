@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from fivelevers.levers.semantic_cache.calibrate import Entry
 from fivelevers.levers.semantic_cache.signature import signature_of
 from fivelevers.providers.minilm import MiniLm
 
-_BATCH = 32
+_BATCH, _BATCH_CHARS = 32, 2000  # eight long texts at once take 400 MB
 _TRIES = 600
 
 
@@ -76,8 +76,19 @@ async def embed(texts: list[str], told: Callable[[int], None] = lambda _: None) 
                 raise
             await asyncio.sleep(0.05)
     found: list[Any] = []
-    for at in range(0, len(texts), _BATCH):
-        vectors = await model.embed(texts[at : at + _BATCH])
+    for batch in _batches(texts):
+        vectors = await model.embed(batch)
         found += [np.asarray(vector, np.float32) for vector in vectors]  # a tenth of the memory of Python's floats
         told(len(vectors))
     return found
+
+
+def _batches(texts: list[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for text in texts:
+        if batch and (len(batch) == _BATCH or sum(map(len, batch)) + len(text) > _BATCH_CHARS):
+            yield batch
+            batch = []
+        batch.append(text)
+    if batch:
+        yield batch
