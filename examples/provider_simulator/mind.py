@@ -6,7 +6,7 @@ from examples.provider_simulator import wording
 from examples.provider_simulator.answer import Answer, ToolCall
 from examples.provider_simulator.conversation import Conversation, Tool
 from examples.provider_simulator.prices import Model
-from examples.provider_simulator.solvers import arithmetic, classification, extraction, lookup, tool_choice
+from examples.provider_simulator.solvers import arithmetic, classification, comparison, extraction, lookup, tool_choice
 from examples.provider_simulator.solvers.solution import Solution
 from examples.provider_simulator.task import Task, read_task
 from examples.provider_simulator.tiers import RIGHT, draw
@@ -46,6 +46,9 @@ class Mind:
         return Answer(text, (call,)) if call else Answer(text)
 
     def _say(self, task: Task, model: Model) -> str:
+        same = comparison.solve(task.text)
+        if same:
+            return self._decide(same, task, model)
         label = classification.solve(task.instructions, task.text)
         if label:
             return self._decide(label, task, model)

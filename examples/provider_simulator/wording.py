@@ -58,6 +58,8 @@ _WORK = (
     "The error comes from the value that is passed in, not from the function itself.",
     "One thing to watch is the case of an empty input, which the present code does not handle.",
 )
+# All that stands around a fact, the longest first: one may begin another.
+PHRASES = tuple(sorted(filter(None, (*_OPENINGS, *_LEADS, *_FOLLOW_UPS, *_CLOSINGS)), key=len, reverse=True))
 
 
 def number(value: str, rng: random.Random) -> str:

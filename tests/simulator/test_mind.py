@@ -99,3 +99,20 @@ def test_the_readme_shows_the_table() -> None:
     text = (Path(tiers.__file__).parent / "README.md").read_text(encoding="utf-8")
     for tier, row in RIGHT.items():
         assert f"| {tier} | {row['easy']} | {row['medium']} | {row['hard']} |" in text
+
+
+def test_a_judge_sees_through_the_words_around_a_fact() -> None:
+    """Three answers to one question and one to another: whichever is the reference, the candidates are told apart."""
+    model = mind()
+    asked = [*["What is the price of the Pro plan?"] * 3, "What is the price of the Starter plan?"]
+    first, second, third, other = (model.answer(ask(question, PLANS), FRONTIER).text for question in asked)
+
+    def judged(reference: str, *candidates: str) -> str:
+        shown = "\n".join(f'<candidate number="{n}">\n{text}\n</candidate>' for n, text in enumerate(candidates, 1))
+        text = f"<question>\nAny\n</question>\n<reference>\n{reference}\n</reference>\n{shown}"
+        return model.answer(ask(text, "Compare."), FRONTIER).text
+
+    assert len({first, second, third}) > 1
+    assert judged(first, other, second, third) == "2"
+    assert judged(first, third) == "1"
+    assert judged(other, first, second) == "0"

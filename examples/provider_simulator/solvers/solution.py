@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["arithmetic", "classification", "extraction", "look-up"]
+Kind = Literal["arithmetic", "classification", "comparison", "extraction", "look-up"]
 Difficulty = Literal["easy", "medium", "hard"]
 
 

@@ -1,0 +1,259 @@
+"""Lever 2 end to end: shadow, calibrate, on, with real proxy, two workers, real Redis; judged by the simulator's truth.
+
+    python -m benchmarks.semantic_cache_proxy --json OUT [--questions 1200] [--seed 1] [--quick]
+
+The support assistant's questions, in the wordings of examples/traffic and with greetings and thanks around them,
+each text once. The first half goes by in shadow mode; then `fivelevers calibrate semantic-cache`, and the policy
+says on. Each of the second half is sent twice, to an alias without the lever and to the one with it: two bills. The
+simulated model words each answer anew, so two bills of the same traffic differ by their output tokens, which
+`output_usd` shows. A hit is wrong where its text lacks the fact of its question; a look-alike, where moreover the
+answer of the proxy without the lever had it. The judge is a small model, on the bill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from rich.progress import track
+
+from benchmarks.rig.machine import about
+from benchmarks.rig.proxies import KEYS, ROOT
+from examples.traffic.builders.lines import material
+from examples.traffic.references import expand
+from examples.traffic.truth import Truth
+from fivelevers.cli.report import read_lines
+from fivelevers.embedded.stack import Stack
+from fivelevers.metering.report import GroupBy, Line
+from fivelevers.stores.calibrations import LOOK_EVERY_S, look_ups_of
+from fivelevers.stores.ledger import Ledger
+
+TARGET = 0.001
+ROUTE, OFF, ON, JUDGE = "answers", "plain-support", "answered-support", "answers-judge"
+HEADER = "x-fivelevers-semantic-cache"
+_SYSTEM = {"role": "system", "content": {"$text": ["support/system", "support/context"]}}
+_SETTLES_S = 5.0
+_SAME = ("How much does the Pro plan cost?", "What is the price of the Pro plan")
+Bill = Mapping[tuple[str, str], float]  # USD by alias and "input" or "output"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    text: str
+    truth: Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """``said``: the lever's header, "" without one."""
+
+    text: str
+    said: str
+    right: bool
+
+    @property
+    def tier(self) -> str | None:
+        """Of a hit."""
+        return self.said.partition("tier=")[2].partition(";")[0] if self.said.startswith("hit") else None
+
+    @property
+    def why(self) -> str:
+        """State and reason."""
+        return ";".join(self.said.split(";")[:2])
+
+
+def questions(count: int, seed: int) -> list[Question]:
+    """Every wording, bare and dressed, in random order; SystemExit where there are not so many."""
+    data, rng = material("support"), random.Random(seed)
+    found: dict[str, Question] = {}
+    for intent in data["intents"]:
+        truth = Truth("contains", intent["fact"])
+        for ask in intent["ask"]:
+            dressed = [ask, *(o + ask for o in data["openers"]), *(ask + c for c in data["closers"])]
+            dressed += [o + ask + c for o in data["openers"] for c in data["closers"]]
+            for text in [ask, *rng.sample(dressed[1:], min(5, len(dressed) - 1))]:
+                found[text] = Question(text, truth)
+    if len(found) < count:
+        raise SystemExit(f"--questions: {count} are more than the {len(found)} wordings that there are")
+    return rng.sample(list(found.values()), count)
+
+
+def config() -> dict[str, Any]:
+    """The shipped one with three aliases; each has a key, and so a bill, of its own."""
+    found: dict[str, Any] = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text(encoding="utf-8"))
+    for name, model in ((OFF, "gpt-4.1"), (ON, "gpt-4.1"), (JUDGE, "gpt-4.1-nano")):
+        params = {"model": f"openai/{model}", "api_key": f"sk-{name}", "api_base": "os.environ/OPENAI_API_BASE"}
+        found["model_list"].append({"model_name": name, "litellm_params": params})
+    return found
+
+
+def policy(mode: str) -> dict[str, Any]:
+    lever = {"mode": mode, "deadline_ms": 1000, "judge": {"model": JUDGE, "usd_per_day": 100}}
+    route = {"name": ROUTE, "match": {"model": ON}, "levers": {"semantic_cache": lever}}
+    return {"defaults": {"holdout": 0}, "routes": [route]}
+
+
+def asked(stack: Stack, model: str, question: Question) -> Reply:
+    messages = [_SYSTEM, {"role": "user", "content": question.text}]
+    body = expand({"model": model, "temperature": 0, "max_tokens": 400, "messages": messages})
+    headers = {"authorization": f"Bearer {stack.master_key}"}
+    answer = httpx.post(f"{stack.envoy_url}/v1/chat/completions", json=body, headers=headers, timeout=120)
+    text = answer.raise_for_status().json()["choices"][0]["message"]["content"]
+    return Reply(text, answer.headers.get(HEADER, ""), question.truth.holds(text))
+
+
+def sent(stack: Stack, models: Sequence[str], batch: Sequence[Question]) -> list[list[Reply]]:
+    """The answers to each question, one for each model."""
+
+    def one(question: Question) -> list[Reply]:
+        return [asked(stack, model, question) for model in models]
+
+    with ThreadPoolExecutor(3) as pool:
+        return list(track(pool.map(one, batch), total=len(batch), description=f"asking {', '.join(models)}"))
+
+
+def billed(stack: Stack) -> Counter[tuple[str, str]]:
+    """USD by alias and "input" or "output"."""
+    found: Counter[tuple[str, str]] = Counter()
+    for line in httpx.get(f"{stack.simulator_url}/sim/bill").json()["lines"]:
+        kind = "output" if line["kind"] == "output" else "input"
+        found[line["key"].removeprefix("sk-"), kind] += float(line["usd"])  # type: ignore[assignment]
+    return found
+
+
+def calibrated(stack: Stack, policy_file: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "fivelevers", "calibrate", "semantic-cache", "--route", ROUTE, "--json"]
+    command += ["--policy", str(policy_file), "--redis", stack.redis_url, "--ledger", stack.ledger_url]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 2:
+        raise SystemExit(done.stderr)
+    made: dict[str, Any] = json.loads(done.stdout)
+    return {name: made[name] for name in ("verdict", "questions", "tested", "needed", "proven", "chosen")}
+
+
+def loaded(stack: Stack, question: Question) -> None:
+    """Both workers load MiniLM from their first request on."""
+    deadline = time.monotonic() + 120
+    good = 0
+    while good < 6 and time.monotonic() < deadline:
+        good = good + 1 if "embedder" not in asked(stack, ON, question).said else 0
+        question = Question(question.text + "?", question.truth)
+        time.sleep(0.3)
+
+
+def report_line(stack: Stack, since: float) -> Line:
+    """Of the route, once nothing new comes in."""
+    before = -1
+    while True:
+        (line,) = [
+            one for one in read_lines(stack.state_dir, stack.ledger_url, GroupBy.ROUTE, since) if one.group == ROUTE
+        ]
+        if line.totals.attempts == before:
+            return line
+        before = line.totals.attempts
+        time.sleep(3)
+
+
+def looked_up(stack: Stack, since: float) -> Iterator[dict[str, Any]]:
+    ledger = Ledger(stack.ledger_url)
+    yield from (dict(row) for row in look_ups_of(ledger, ROUTE, since))
+    ledger.close()
+
+
+def measure(count: int, seed: int, workers: int) -> dict[str, Any]:
+    asks = questions(count, seed)
+    first, second = asks[: count // 2], asks[count // 2 :]
+    with tempfile.TemporaryDirectory() as folder:
+        files = {name: Path(folder, name) for name in ("config.yaml", "policy.yaml")}
+        files["config.yaml"].write_text(yaml.safe_dump(config()))
+        files["policy.yaml"].write_text(yaml.safe_dump(policy("shadow")))
+        stack = Stack(
+            Path(folder, "state"), workers=workers, config=files["config.yaml"], policy=files["policy.yaml"],
+            keys=KEYS, simulator_args=("--latency-scale", "0"),
+        )  # fmt: skip
+        with stack:
+            loaded(stack, first[0])
+            shadow = [reply for (reply,) in sent(stack, [ON], first)]
+            time.sleep(_SETTLES_S)
+            verdict = calibrated(stack, files["policy.yaml"])
+            files["policy.yaml"].write_text(yaml.safe_dump(policy("on")))
+            time.sleep(max(2 * LOOK_EVERY_S, _SETTLES_S))
+            sent(stack, [OFF], first[:1])  # both prompts are warm at their provider
+            known = [asked(stack, ON, Question(text, Truth("contains", "$49"))) for text in _SAME]
+            time.sleep(_SETTLES_S)
+            since, before = time.time(), billed(stack)
+            pairs = sent(stack, [OFF, ON], second)
+            time.sleep(_SETTLES_S)
+            line = report_line(stack, since)
+            rows, after = list(looked_up(stack, since)), billed(stack)
+    bill = {key: float(after[key] - before[key]) for key in after}
+    return _figures(second, pairs, bill, line, rows) | {
+        "calibration": verdict,
+        "pro_plan": [(text, reply.said, reply.right) for text, reply in zip(_SAME, known, strict=True)],
+        "right_in_shadow": round(sum(reply.right for reply in shadow) / len(shadow), 4),
+    }
+
+
+def _figures(
+    asks: Sequence[Question], pairs: list[list[Reply]], bill: Bill, line: Line, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    hits = [(ask, off, on) for ask, (off, on) in zip(asks, pairs, strict=True) if on.tier]
+    wrong = [(ask, off, on) for ask, off, on in hits if not on.right]
+    said = {side: sum(usd for (key, kind), usd in bill.items() if key == side) for side in (OFF, ON, JUDGE)}
+    fell, saved = said[OFF] - said[ON] - said[JUDGE], float(line.totals.saved)
+    judged = sum(row["verdict"] is not None for row in rows)
+    return {
+        "questions": len(asks),
+        "calls_avoided": round(len(hits) / len(asks), 4),
+        "hits": dict(Counter(on.tier for _, _, on in hits)),
+        "why": dict(Counter(on.why for _, on in pairs).most_common()),
+        "wrong_hits": len(wrong),
+        "look_alikes_served_wrong": [  # the same question, asked afresh, was answered rightly
+            f"{ask.text} ({ask.truth.value}): {on.text}" for ask, off, on in wrong if off.right],
+        "right_without_the_lever": round(sum(off.right for off, _ in pairs) / len(pairs), 4),
+        "right_with_it": round(sum(on.right for _, on in pairs) / len(pairs), 4),
+        "judged_share": round(judged / len(asks), 4),
+        "bill_usd": {name: round(usd, 6) for name, usd in said.items()},
+        "output_usd": {name: round(bill.get((name, "output"), 0.0), 6) for name in said},
+        "saved_usd": {"bill": round(fell, 6), "report": round(saved, 6)},
+        "saving_error": round(saved / fell - 1, 5) if fell else None,
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.semantic_cache_proxy", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to this file")
+    parser.add_argument("--questions", type=int, default=1200, help="half of them to calibrate with (%(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="of the proxy (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="40 questions: whether it runs, no figures")
+    args = parser.parse_args()
+    result = measure(40 if args.quick else args.questions, args.seed, args.workers)
+    result |= {"seed": args.seed, "data": "examples/traffic/material", **about("benchmarks.semantic_cache_proxy")}
+    for name, value in result.items():
+        print(f"{name}: {value}")
+    error = result["saving_error"]
+    met = error is not None and abs(error) <= TARGET
+    print(f"target |saving_error| <= {TARGET:g}: {'met' if met else 'MISSED'}")
+    print(f"target no look-alike served wrong: {'MISSED' if result['look_alikes_served_wrong'] else 'met'}")
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
