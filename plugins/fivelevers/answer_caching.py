@@ -23,6 +23,7 @@ from fivelevers.levers.semantic_cache.signature import Signature
 from fivelevers.levers.semantic_cache.verify import after_miss
 from fivelevers.policy import SemanticCacheSwitch
 
+LONGEST_BYTES = 750  # of a question: what stands behind an embedder's 256 tokens it does not see, and it may differ
 LEASE_S = 60.0  # for the one who asks the provider: a request that takes longer is asked again by those who wait
 
 
@@ -114,6 +115,8 @@ async def look_up(asked: Asked, memory: AnswerMemory, embedder: Embedder | None,
     miss = Found(Result.MISS, "new", leads=exact.first)
     if embedder is None or asked.settings.tier == "exact":
         return miss
+    if len(asked.text.encode("utf-8", "replace")) > LONGEST_BYTES:
+        return replace(miss, why="long")
     try:
         async with asyncio.timeout(asked.deadline_s):
             return await _semantic(asked, miss, memory, embedder, now=now)
