@@ -62,9 +62,8 @@ def unit(vector: list[float]) -> list[float]:
 @pytest.fixture
 def policy(tmp_path: Path) -> Path:
     file = tmp_path / "policy.yaml"
-    file.write_text(
-        f"routes: [{{name: {ROUTE}, match: {{model: s*}}, levers: {{semantic_cache: {{mode: shadow, guards: []}}}}}}]\n"
-    )
+    lever = "{mode: shadow, guards: [], min_similarity: 0.5}"
+    file.write_text(f"routes: [{{name: {ROUTE}, match: {{model: s*}}, levers: {{semantic_cache: {lever}}}}}]\n")
     return file
 
 
