@@ -91,11 +91,12 @@ def questions(count: int, seed: int) -> list[Question]:
     return rng.sample(list(found.values()), count)
 
 
-def config() -> dict[str, Any]:
-    """The shipped one with three aliases; each has a key, and so a bill, of its own."""
+def config(model: str, judge: str) -> dict[str, Any]:
+    """The shipped one with three aliases; each has a key, and so a bill, of its own. Models as LiteLLM names them."""
     found: dict[str, Any] = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text(encoding="utf-8"))
-    for name, model in ((OFF, "gpt-4.1"), (ON, "gpt-4.1"), (JUDGE, "gpt-4.1-nano")):
-        params = {"model": f"openai/{model}", "api_key": f"sk-{name}", "api_base": "os.environ/OPENAI_API_BASE"}
+    for name, behind in ((OFF, model), (ON, model), (JUDGE, judge)):
+        base = f"os.environ/{behind.partition('/')[0].upper()}_API_BASE"
+        params = {"model": behind, "api_key": f"sk-{name}", "api_base": base}
         found["model_list"].append({"model_name": name, "litellm_params": params})
     return found
 
@@ -173,15 +174,16 @@ def looked_up(stack: Stack, since: float) -> Iterator[dict[str, Any]]:
     ledger.close()
 
 
-def measure(count: int, seed: int, workers: int) -> dict[str, Any]:
-    asks = questions(count, seed)
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    count = 40 if args.quick else args.questions
+    asks = questions(count, args.seed)
     first, second = asks[: count // 2], asks[count // 2 :]
     with tempfile.TemporaryDirectory() as folder:
         files = {name: Path(folder, name) for name in ("config.yaml", "policy.yaml")}
-        files["config.yaml"].write_text(yaml.safe_dump(config()))
+        files["config.yaml"].write_text(yaml.safe_dump(config(args.model, args.judge)))
         files["policy.yaml"].write_text(yaml.safe_dump(policy("shadow")))
         stack = Stack(
-            Path(folder, "state"), workers=workers, config=files["config.yaml"], policy=files["policy.yaml"],
+            Path(folder, "state"), workers=args.workers, config=files["config.yaml"], policy=files["policy.yaml"],
             keys=KEYS, simulator_args=("--latency-scale", "0"),
         )  # fmt: skip
         with stack:
@@ -239,12 +241,20 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to this file")
     parser.add_argument("--questions", type=int, default=1200, help="half of them to calibrate with (%(default)s)")
+    parser.add_argument("--model", default="anthropic/claude-sonnet-4-5", help="that answers (%(default)s)")
+    parser.add_argument("--judge", default="openai/gpt-4.1-mini", help="the model that judges (%(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="of the proxy (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="40 questions: whether it runs, no figures")
     args = parser.parse_args()
-    result = measure(40 if args.quick else args.questions, args.seed, args.workers)
-    result |= {"seed": args.seed, "data": "examples/traffic/material", **about("benchmarks.semantic_cache_proxy")}
+    result = measure(args)
+    result |= {
+        "model": args.model,
+        "judge": args.judge,
+        "seed": args.seed,
+        "data": "examples/traffic/material",
+        **about("benchmarks.semantic_cache_proxy"),
+    }
     for name, value in result.items():
         print(f"{name}: {value}")
     error = result["saving_error"]
