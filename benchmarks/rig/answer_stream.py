@@ -83,6 +83,10 @@ class Judge:
     def same(self, one: str, other: str) -> bool:
         return (one == other) != (self._draws.random() < self._noise)
 
+    async def compare(self, question: str, fresh: str, stored: Sequence[str]) -> Verdict:
+        """As the product's judges are asked."""
+        return self.verdict(fresh, stored)
+
     def verdict(self, fresh: str, stored: Sequence[str]) -> Verdict:
         """One call: the fresh answer against some stored ones."""
         place = next((place for place, answer in enumerate(stored) if self.same(fresh, answer)), None)

@@ -12,18 +12,20 @@ from enum import StrEnum
 from typing import Protocol
 
 from fivelevers.answer import StoredAnswer
+from fivelevers.engine import WithoutUs
 from fivelevers.errors import EmbedderError, FiveLeversError, StoreError
 from fivelevers.levers.semantic_cache.calibration import Calibration
-from fivelevers.levers.semantic_cache.guards import Guard
 from fivelevers.levers.semantic_cache.judging import UNKNOWN, JudgedBy, Said, Verdict
 from fivelevers.levers.semantic_cache.memory import AnswerMemory, Embedder, Exact, Vector
-from fivelevers.levers.semantic_cache.neighbour import Neighbour
 from fivelevers.levers.semantic_cache.serve import NEIGHBOURS, Decision, Rule, Settings, decide
 from fivelevers.levers.semantic_cache.signature import Signature
-from fivelevers.levers.semantic_cache.verify import after_miss
+from fivelevers.levers.semantic_cache.verify import Budget, Spent
+from fivelevers.metering.attribution import Basis
 from fivelevers.policy import SemanticCacheSwitch
+from fivelevers.prices import Usage
 
 LONGEST_BYTES = 750  # of a question: what stands behind an embedder's 256 tokens it does not see, and it may differ
+WARM_S = 300.0  # for how long a provider keeps a prefix at the least: asked again within it, it had been read
 LEASE_S = 60.0  # for the one who asks the provider: a request that takes longer is asked again by those who wait
 
 
@@ -78,7 +80,6 @@ class Found:
     answer: StoredAnswer | None = None
     leads: bool = False
     vector: Vector | None = None
-    neighbours: tuple[Neighbour, ...] = ()
     decision: Decision | None = None
     error: FiveLeversError | None = None
 
@@ -86,19 +87,11 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Learnt:
     """What became of a fresh answer. ``said``: whether it says the same as the answer that was, or would have been,
-    served (of a miss: as any of those that were near); None where nobody knows. ``answer_id``: what its question points
-    to now.
+    served (of a miss: as any of those that were near); None where nobody knows.
     """
 
     said: Said | None
     judged_by: JudgedBy | None
-    answer_id: str | None
-
-
-def rules_of(switch: SemanticCacheSwitch) -> Settings:
-    """What the policy demands of every hit."""
-    guards = frozenset(Guard(name) for name in switch.guards)
-    return Settings(switch.min_similarity, switch.min_margin, switch.min_support, guards)
 
 
 async def look_up(asked: Asked, memory: AnswerMemory, embedder: Embedder | None, *, now: float) -> Found:
@@ -121,10 +114,11 @@ async def look_up(asked: Asked, memory: AnswerMemory, embedder: Embedder | None,
         async with asyncio.timeout(asked.deadline_s):
             return await _semantic(asked, miss, memory, embedder, now=now)
     except (EmbedderError, StoreError, TimeoutError) as error:
-        why = (
-            "embedder" if isinstance(error, EmbedderError) else "redis" if isinstance(error, StoreError) else "deadline"
-        )
-        return replace(miss, why=why, error=_named(error))
+        return replace(miss, why=_why(error), error=_named(error))
+
+
+def _why(error: Exception) -> str:
+    return "embedder" if isinstance(error, EmbedderError) else "redis" if isinstance(error, StoreError) else "deadline"
 
 
 def _named(error: Exception) -> FiveLeversError:
@@ -142,10 +136,10 @@ def _exact_hit(asked: Asked, exact: Exact, now: float) -> Found:
 
 async def _semantic(asked: Asked, miss: Found, memory: AnswerMemory, embedder: Embedder, *, now: float) -> Found:
     (vector,) = await embedder.embed([asked.text])
-    neighbours = tuple(await memory.nearest(asked.scope, vector, NEIGHBOURS))
+    neighbours = await memory.nearest(asked.scope, vector, NEIGHBOURS)
     rule = asked.calibration.rule if asked.calibration is not None else Rule()
-    decision = decide(asked.signature, neighbours, rules_of(asked.settings), rule)
-    found = replace(miss, vector=vector, neighbours=neighbours, decision=decision, why=decision.reason.value)
+    decision = decide(asked.signature, neighbours, Settings.of(asked.settings), rule)
+    found = replace(miss, vector=vector, decision=decision, why=decision.why)
     if not decision.served or decision.answer is None:
         return found
     answer = await memory.answer(asked.scope, decision.answer)
@@ -176,6 +170,28 @@ def worth_judging(found: Found) -> tuple[str, ...]:
     return found.decision.candidates
 
 
+def may_judge(asked: Asked, found: Found, spent: Spent) -> tuple[tuple[str, ...], Spent]:
+    """What a fresh answer is compared with, within the policy's share of look-ups, and what is spent then.
+
+    Until a route serves, everything worth it is judged: that is what it is calibrated with.
+    """
+    candidates, settings = worth_judging(found), asked.settings
+    share = settings.judge.share if asked.calibration is not None and asked.serving else 1.0
+    budget = Budget(share, settings.audit_share)
+    allowed = bool(candidates) and budget.allows(spent, audit=found.result is Result.AUDIT)
+    return (candidates if allowed else ()), spent.after(judged=allowed)
+
+
+def cost_of_hit(answer: StoredAnswer, *, now: float) -> tuple[WithoutUs, ...]:
+    """What a hit had cost: the stored answer's own tokens, its prefix read where it is warm yet."""
+    usage = answer.usage
+    if now - answer.created_at < WARM_S:
+        written = usage.cache_write_5m + usage.cache_write_1h
+        usage = Usage(input=usage.input, cache_read=usage.cache_read + written, output=usage.output)
+    alone = WithoutUs("semantic_cache", usage, Basis.ESTIMATED)
+    return (alone,) if answer.plain is None else (WithoutUs("prompt_cache", answer.plain, Basis.ESTIMATED), alone)
+
+
 async def learn(
     asked: Asked,
     found: Found,
@@ -198,20 +214,20 @@ async def learn(
     said = _said(found, verdict, ids)
     if found.result is Result.AUDIT and said is Said.DIFFERENT and found.decision is not None:
         await memory.forget_question(asked.scope, found.decision.question or "")
-    change = after_miss(verdict, ids)
-    stored_as = await memory.store(
+    same_as = None if verdict.same is None else ids[verdict.same]
+    await memory.store(
         asked.scope,
         asked.question,
         found.vector,
         asked.signature,
-        answer=change.alias_of or new_id,
-        new=None if change.alias_of else fresh,
+        answer=same_as or new_id,
+        new=None if same_as else fresh,
         judged=verdict.said is not None or not worth_judging(found),
         tags=fresh.tags,
         expires_at=fresh.expires_at,
-        given=(new_id, fresh) if change.alias_of else None,
+        given=(new_id, fresh) if same_as else None,
     )
-    return Learnt(said, verdict.by, stored_as)
+    return Learnt(said, verdict.by)
 
 
 def _said(found: Found, verdict: Verdict, ids: Sequence[str]) -> Said | None:

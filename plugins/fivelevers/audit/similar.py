@@ -18,9 +18,10 @@ from fivelevers.audit.questions import Asking
 from fivelevers.levers.semantic_cache.neighbour import Neighbour
 from fivelevers.levers.semantic_cache.serve import NEIGHBOURS, Decision, Rule, Settings, decide
 from fivelevers.levers.semantic_cache.signature import Signature, signature_of
+from fivelevers.policy import SemanticCacheSwitch
 
 Vectors = NDArray[np.float32]
-_SETTINGS, _RULE = Settings(), Rule()
+_SETTINGS, _RULE = Settings.of(SemanticCacheSwitch()), Rule()
 
 
 def look_up(questions: Sequence[Asking], vectors: Vectors, told: Callable[[int], None] = lambda _: None) -> None:
@@ -66,11 +67,10 @@ class _Store:
         near = self.vectors[: len(self.stored)] @ self.asked[row]
         near[(since > now) | (since + TTL_S <= now)] = -np.inf
         best = np.argsort(-near, kind="stable")[:NEIGHBOURS]
-        return [self._neighbour(int(at), float(near[at]), now) for at in best if near[at] > -np.inf]
+        return [self._neighbour(int(at), float(near[at])) for at in best if near[at] > -np.inf]
 
-    def _neighbour(self, at: int, similarity: float, now: float) -> Neighbour:
-        age_s = now - self.stored[at].answered
-        return Neighbour(str(at), self.answers[at], similarity, True, self.signatures[at], age_s)
+    def _neighbour(self, at: int, similarity: float) -> Neighbour:
+        return Neighbour(str(at), self.answers[at], similarity, self.signatures[at])
 
     def _keep(self, row: int, asking: Asking, signature: Signature, decision: Decision) -> None:
         likely = decision.candidates if asking.said is not None else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,10 +16,11 @@ from fivelevers.errors import CalibrationError, FiveLeversError
 
 if TYPE_CHECKING:
     from fivelevers.levers.semantic_cache.calibrate import Entry, Promise
-    from fivelevers.levers.semantic_cache.calibration import Calibration, Holds
+    from fivelevers.levers.semantic_cache.calibration import Calibration
     from fivelevers.policy import Route, SemanticCacheSwitch
 
 LEVER = "semantic_cache"
+_LONGEST_ANSWER_S = 600.0
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Prove on a route's own traffic what a lever may do."
 )
@@ -92,16 +93,20 @@ def _route(name: str, policy: str) -> Route:
 def _made(route: Route, promise: Promise, pairs: Path | None, redis: str, ledger: str) -> Calibration:
     from rich.progress import Progress
 
-    from fivelevers.answer_caching import rules_of
     from fivelevers.levers.semantic_cache.calibrate import calibrate
+    from fivelevers.levers.semantic_cache.calibration import Holds
+    from fivelevers.levers.semantic_cache.serve import Settings
 
     switch = route.levers.semantic_cache
     stored = _of_pairs(pairs) if pairs is not None else _of_route(route, redis)
-    holds = _holds(route, switch, ledger)
+    traffic = _traffic(route, ledger, since=_before(stored) if pairs is None else 0.0)
+    # What another embedder stored stands in other scopes, which no look-up of the present one has.
+    stored = [entry for entry in stored if pairs is not None or entry.scope in traffic.scopes or not traffic.scopes]
+    holds = Holds(traffic.embedder or _version(switch), tuple(traffic.models), tuple(traffic.prompts))
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("taking each question out", total=len(stored))
-        return calibrate(stored, rules_of(switch), promise, holds, told=lambda count: bar.advance(task, count))
+        return calibrate(stored, Settings.of(switch), promise, holds, told=lambda count: bar.advance(task, count))
 
 
 def _of_route(route: Route, redis: str) -> list[Entry]:
@@ -121,31 +126,38 @@ def _of_pairs(path: Path) -> list[Entry]:
     return entries_of(path)
 
 
-def _holds(route: Route, switch: SemanticCacheSwitch, ledger: str) -> Holds:
-    """The embedder, and the models and prompts of the route's look-ups."""
-    from fivelevers.levers.semantic_cache.calibration import Holds
+def _before(stored: list[Entry]) -> float:
+    """When the first of them can have been looked up: it is stored once its answer has ended."""
+    return min((entry.at for entry in stored), default=0.0) - _LONGEST_ANSWER_S
+
+
+@dataclass(slots=True)
+class _Traffic:
+    """The look-ups of the embedder that the route uses now."""
+
+    embedder: str = ""
+    scopes: set[str] = field(default_factory=set)
+    models: dict[str, None] = field(default_factory=dict)  # in the order in which they came
+    prompts: dict[str, None] = field(default_factory=dict)
+
+
+def _traffic(route: Route, ledger: str, *, since: float) -> _Traffic:
+    """Of a route, from ``since`` on: what is calibrated holds for these models and prompts alone."""
     from fivelevers.stores.calibrations import look_ups_of
     from fivelevers.stores.ledger import Ledger
 
-    opened = Ledger(ledger)
+    opened, found = Ledger(ledger), _Traffic()
     opened.create()
     try:
-        prompts: dict[str, None] = {}
-        embedders: dict[str, None] = {}
-        models: dict[str, None] = {}
-        for row in look_ups_of(opened, route.name, 0.0):
-            prompts[str(row["seen"].get("prompt"))] = None
-            embedders[row["embedder"]] = None
-            if row["seen"].get("model"):
-                models[str(row["seen"]["model"])] = None
+        for row in look_ups_of(opened, route.name, since):
+            if row["embedder"] != found.embedder:
+                found = _Traffic(row["embedder"])
+            found.scopes.add(row["scope"])
+            found.prompts[str(row["seen"]["prompt"])] = None
+            found.models[str(row["seen"]["model"])] = None
     finally:
         opened.close()
-    return Holds(_last(embedders) or _version(switch), tuple(models), tuple(prompts))
-
-
-def _last(names: Iterable[str]) -> str | None:
-    listed = list(names)
-    return listed[-1] if listed else None
+    return found
 
 
 def _version(switch: SemanticCacheSwitch) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fivelevers.levers.semantic_cache.calibrate import Entry
 from fivelevers.levers.semantic_cache.signature import Signature
-from fivelevers.stores.answer_keys import vector_field
+from fivelevers.stores.answer_keys import EVERY_QUESTION, vector_field
 from fivelevers.stores.answer_tags import pages
 from fivelevers.stores.redis_async import Link
 
@@ -30,7 +30,7 @@ def entries(url: str, tag: str, dimension: int) -> list[Entry]:
 async def _entries(link: Link, tag: str, dimension: int) -> AsyncIterator[Entry]:
     names = ("tags", "answer", "signature", "judged", "at", vector_field(dimension))
     async with link.asking("questions can not be read", limited=False) as redis:
-        async for page in pages(redis):
+        async for page in pages(redis, EVERY_QUESTION):
             async with redis.pipeline(transaction=False) as together:
                 for key in page:
                     together.hmget(key, names)

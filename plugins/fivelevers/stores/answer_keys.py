@@ -6,7 +6,7 @@ So scripts and vector searches of a decision stay on one shard of a cluster. Sco
 from __future__ import annotations
 
 BUCKETS = 16  # fixed for good: another number finds no entry again
-EVERY_QUESTION = "fl:{g*}:q:*"
+EVERY_QUESTION, EVERY_ANSWER = "fl:{g*}:q:*", "fl:{g*}:a:*"
 
 
 def bucket_of(scope: str) -> str:
@@ -24,12 +24,6 @@ def lease_key(scope: str, question: str) -> str:
 def answer_prefix(scope: str) -> str:
     """What the key of each answer in the scope begins with."""
     return f"fl:{bucket_of(scope)}:a:{scope}:"
-
-
-def answer_key_beside(question: str, answer: str) -> str:
-    """The key of an answer in the scope of a question, by the question's key."""
-    bucket, _, scope, _ = question.rsplit(":", 3)
-    return f"{bucket}:a:{scope}:{answer}"
 
 
 def repeat_key(scope: str, question: str, session: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from secrets import token_hex
 from struct import pack as pack_numbers
@@ -113,9 +113,8 @@ class Answers:
             index = self._vectors(redis)
             near = await index.nearest(bucket_of(scope), scope, as_bytes(vector), len(vector), k)
             alive = await run_script(redis, _ALIVE, tuple(near), answer_prefix(scope)) if near else ()
-        now = time.time()
         found = zip(near.items(), alive, strict=True)
-        return [_neighbour(key, similarity, fields, now) for (key, similarity), fields in found if fields]
+        return [_neighbour(key, similarity, fields) for (key, similarity), fields in found if fields]
 
     async def answer(self, scope: str, answer: str) -> StoredAnswer | None:
         """None where it has expired or was deleted."""
@@ -174,9 +173,9 @@ class Answers:
             return bool(await redis.delete(answer_prefix(scope) + answer))
 
     async def tagged(self, tag: str, *, remove: bool) -> int:
-        """How many questions have this tag, in all scopes; with ``remove`` they and their answers are deleted.
+        """How many questions and answers have this tag, in all scopes; with ``remove`` they are deleted.
 
-        Goes through every question: for invalidation and forgetting, not for requests.
+        Goes through every one: for invalidation and forgetting, not for requests.
         """
         return await answer_tags.tagged(self._link, tag, remove=remove)
 
@@ -184,18 +183,30 @@ class Answers:
         """Invalidate a route, tenant, model, tag or entry by its name; what was done, empty where nothing was there."""
         if what == "tag":
             count = await self.tagged(name, remove=True)
-            return f"{count} questions deleted" if count else ""
+            return f"{count} questions and answers deleted" if count else ""
         if what == "entry":
             scope, _, answer = name.partition(".")
             return "deleted" if await self.forget_answer(scope, answer) else ""
         return f"epoch {await self.raise_epoch(f'{what}:{name}')}"
 
-    async def served(self, request_id: str, scope: str, question: str, session: str, window_s: float | None) -> None:
-        """Note what a request was served from, for an outcome that comes later and a repeat in its session."""
+    async def served(self, request_id: str, scope: str, entry: str) -> None:
+        """Note which stored question a request was served from, for an outcome that comes later."""
         async with self._link.asking("a hit can not be noted") as redis:
-            await redis.set(served_key(request_id), f"{scope} {question}", ex=_SERVED_S)
-            if window_s:
-                await redis.set(repeat_key(scope, question, session), "1", px=int(window_s * 1000))
+            await redis.set(served_key(request_id), f"{scope} {entry}", ex=_SERVED_S)
+
+    async def forget_served(self, requests: Collection[str], *, remove: bool) -> int:
+        """Of these requests, how many it is noted what they were served from; with ``remove`` no longer."""
+        found = 0
+        async with self._link.asking("hits can not be gone through", limited=False) as redis:
+            for request_id in requests:
+                key = served_key(request_id)
+                found += await (redis.delete(key) if remove else redis.exists(key))
+        return found
+
+    async def may_repeat(self, scope: str, question: str, session: str, entry: str, *, window_s: float) -> None:
+        """Note that a session was served ``question`` from ``entry``: asked again within the window, that failed."""
+        async with self._link.asking("a hit can not be noted") as redis:
+            await redis.set(repeat_key(scope, question, session), entry, px=int(window_s * 1000))
 
     async def served_from(self, request_id: str) -> tuple[str, str] | None:
         """(scope, question) that a request of the last day was answered from."""
@@ -206,10 +217,11 @@ class Answers:
         scope, _, question = found.decode().partition(" ")
         return scope, question
 
-    async def repeats(self, scope: str, question: str, session: str) -> bool:
-        """Whether this session was served this question a moment ago."""
+    async def repeats(self, scope: str, question: str, session: str) -> str | None:
+        """The stored question that this session was served this very question from a moment ago."""
         async with self._link.asking("a repeat can not be looked up") as redis:
-            return bool(await redis.exists(repeat_key(scope, question, session)))
+            found = await redis.get(repeat_key(scope, question, session))
+        return None if found is None else str(found.decode())
 
     async def epochs(self, names: Sequence[str]) -> Mapping[str, int]:
         """The epochs that were ever raised, of these names; a second behind at most."""
@@ -253,13 +265,11 @@ def as_bytes(vector: Vector) -> bytes:
     return pack_numbers(f"<{len(vector)}e", *vector)
 
 
-def _neighbour(key: str, similarity: float, fields: Sequence[bytes], now: float) -> Neighbour:
-    answer, signature, at = fields
+def _neighbour(key: str, similarity: float, fields: Sequence[bytes]) -> Neighbour:
+    answer, signature = fields
     return Neighbour(
         question=key.rpartition(":")[2],
         answer=answer.decode(),
         similarity=similarity,
-        verified=True,
         signature=Signature.unpack(signature),
-        age_s=max(now - float(at), 0.0),
     )

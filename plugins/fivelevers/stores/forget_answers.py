@@ -1,4 +1,4 @@
-"""The store of answers forgets a subject: what was stored for it, found by the hash that stands for it there."""
+"""The store of answers forgets a subject: what was stored for it, and which of its requests were served from what."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from fivelevers.policy import end_user_digest
 from fivelevers.stores.answers import Answers
 from fivelevers.stores.forget import Subject, SubjectKind, Traces
 
-_NAME = "answers in Redis"
-
 
 class AnswerForgetter:
     """``url`` empty: there is no such store. Every call raises StoreError."""
@@ -20,21 +18,24 @@ class AnswerForgetter:
         self._url = url
 
     def find(self, traces: Traces) -> Mapping[str, int]:
-        return self._tagged(traces.subject, remove=False)
+        return self._counts(traces, remove=False)
 
     def remove(self, traces: Traces) -> Mapping[str, int]:
-        return self._tagged(traces.subject, remove=True)
+        return self._counts(traces, remove=True)
 
     def left(self, traces: Traces) -> Mapping[str, int]:
-        return self._tagged(traces.subject, remove=False)
+        return self._counts(traces, remove=False)
 
-    def _tagged(self, subject: Subject, *, remove: bool) -> Mapping[str, int]:
-        return {_NAME: asyncio.run(self._count(_tag(subject), remove=remove))} if self._url else {}
+    def _counts(self, traces: Traces, *, remove: bool) -> Mapping[str, int]:
+        return asyncio.run(self._count(traces, remove=remove)) if self._url else {}
 
-    async def _count(self, tag: str, *, remove: bool) -> int:
+    async def _count(self, traces: Traces, *, remove: bool) -> Mapping[str, int]:
         store = Answers(self._url)
         try:
-            return await store.tagged(tag, remove=remove)
+            return {
+                "redis (questions and answers)": await store.tagged(_tag(traces.subject), remove=remove),
+                "redis (requests served)": await store.forget_served(traces.ids, remove=remove),
+            }
         finally:
             await store.close()
 

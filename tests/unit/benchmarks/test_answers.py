@@ -14,11 +14,10 @@ from benchmarks.rig.answer_fivelevers import Fivelevers
 from benchmarks.rig.answer_rivals import RedisVl, Static, Verified, scored
 from benchmarks.rig.answer_stream import Judge, Question, read
 from benchmarks.rig.answer_tally import Tally
-from fivelevers.levers.semantic_cache.calibrate import Promise
 from fivelevers.levers.semantic_cache.calibration import Verdict
 from fivelevers.levers.semantic_cache.judging import Said
 from fivelevers.levers.semantic_cache.signature import signature_of
-from fivelevers.stores.answers import Answers
+from fivelevers.policy import SemanticCacheSwitch
 from tests.redis_server import Server
 
 DIMENSION = 16
@@ -92,7 +91,7 @@ def test_an_entry_is_tried_until_its_risk_is_small() -> None:
 def test_ours_and_redisvl_run_on_a_real_redis(tmp_path: Path) -> None:
     server, questions = Server(tmp_path, vectors=True), stream(1200)
     try:
-        ours = Fivelevers(Answers(server.url), "5e" * 16, Judge(0.0, 1), Promise(), seed=1)
+        ours = Fivelevers(server.url, "5e" * 16, Judge(0.0, 1), SemanticCacheSwitch(), seed=1)
         asyncio.run(ours.run(questions, lambda _: None))
         plain = scored(RedisVl(server.url, "plain", 0.1, DIMENSION, tag="rest"), questions, lambda _: None)
     finally:

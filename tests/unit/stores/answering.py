@@ -46,7 +46,7 @@ async def put(
     for_s: float = 600.0,
 ) -> str | None:
     """Store a question; with ``alias`` it points to an answer that is there."""
-    stored = None if alias else new or said(for_s=for_s)
+    stored = None if alias else new or said(for_s=for_s, tags=tags)
     until = time.time() + for_s
     return await store.store(
         scope, question, vector, signature, answer=answer, new=stored, judged=True, tags=tags, expires_at=until

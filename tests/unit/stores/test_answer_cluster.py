@@ -40,7 +40,10 @@ async def test_every_entry_is_found_in_both_tiers(pair: tuple[Answers, Answers],
     entries = [(hex_id(rng), hex_id(rng), unit(rng)) for _ in range(120)]
     for n, (scope, question, vector) in enumerate(entries):
         assert (await one.exact(scope, question, lease_s=30)).first
-        assert await put(one, scope, question, vector, answer=f"a{n}", new=said(f"text {n}"), tags=("all",)) == f"a{n}"
+        assert (
+            await put(one, scope, question, vector, answer=f"a{n}", new=said(f"text {n}", tags=("all",)), tags=("all",))
+            == f"a{n}"
+        )
     for n, (scope, question, vector) in enumerate(entries):
         found = await other.nearest(scope, vector, 8)
         assert [(neighbour.question, neighbour.answer) for neighbour in found] == [(question, f"a{n}")]
@@ -52,8 +55,8 @@ async def test_every_entry_is_found_in_both_tiers(pair: tuple[Answers, Answers],
         with node.client() as client:
             assert client.dbsize() > 0
             assert len(client.execute_command("FT._LIST")) > 0
-    assert await other.tagged("all", remove=False) == 120
-    assert await other.tagged("all", remove=True) == 120
+    assert await other.tagged("all", remove=False) == 240
+    assert await other.tagged("all", remove=True) == 240
     assert await one.nearest(entries[0][0], entries[0][2], 8) == []
 
 
@@ -78,9 +81,10 @@ async def test_leases_epochs_and_what_was_served_work_across_nodes(pair: tuple[A
         assert (await other.exact(scope, question, lease_s=30)).taken
         await one.release(scope, question)
         assert (await other.exact(scope, question, lease_s=30)).first
-        await one.served(f"request-{n}", scope, question, "session", 60.0)
+        await one.served(f"request-{n}", scope, question)
+        await one.may_repeat(scope, question, "session", question, window_s=60.0)
         assert await other.served_from(f"request-{n}") == (scope, question)
-        assert await other.repeats(scope, question, "session")
+        assert await other.repeats(scope, question, "session") == question
         assert await other.forget_question(scope, question) is False
     assert await one.raise_epoch("route:chat") == 1
     assert await other.epochs(["route:chat"]) == {"route:chat": 1}

@@ -60,7 +60,6 @@ async def test_the_nearest_come_first_with_all_that_is_known_of_them(pair: tuple
     for n, neighbour in enumerate(found):
         assert neighbour.similarity == pytest.approx((1 - (n / 12) ** 2) ** 0.5, abs=2e-3)  # float16
         assert neighbour.signature == SIGNATURE
-        assert 0 <= neighbour.age_s < 60
 
 
 async def test_either_protocol_of_redis_is_read(redis: Server) -> None:

@@ -172,8 +172,8 @@ async def test_tags_reach_every_scope_and_nothing_else(
     scopes = [f"{n:08x}" + "0" * 24 for n in range(32)]
     for n, scope in enumerate(scopes):
         await put(one, scope, QUESTION, tags=("even" if n % 2 == 0 else "odd", "eve"))
-    assert await other.tagged("even", remove=False) == 16
-    assert await other.tagged("even", remove=True) == 16
+    assert await other.tagged("even", remove=False) == 32
+    assert await other.tagged("even", remove=True) == 32
     assert await other.tagged("even", remove=True) == 0
     left = [(await one.exact(scope, QUESTION, lease_s=0)).answer is not None for scope in scopes]
     assert left == [n % 2 == 1 for n in range(32)]
@@ -184,13 +184,14 @@ async def test_what_a_request_was_served_from_is_known_for_an_outcome_and_a_repe
     pair: tuple[Answers, Answers],
 ) -> None:
     one, other = pair
-    await one.served("request-1", SCOPE, QUESTION, "session-1", 60.0)
-    await one.served("request-2", SCOPE, "b" * 32, "session-1", None)
-    assert await other.served_from("request-1") == (SCOPE, QUESTION)
+    entry = "e" * 32  # the stored question that led to the hit, in other words than those that were asked
+    await one.served("request-1", SCOPE, entry)
+    await one.may_repeat(SCOPE, QUESTION, "session-1", entry, window_s=60.0)
+    assert await other.served_from("request-1") == (SCOPE, entry)
     assert await other.served_from("request-3") is None
-    assert await other.repeats(SCOPE, QUESTION, "session-1")
-    assert not await other.repeats(SCOPE, QUESTION, "session-2")
-    assert not await other.repeats(SCOPE, "b" * 32, "session-1")
+    assert await other.repeats(SCOPE, QUESTION, "session-1") == entry
+    assert await other.repeats(SCOPE, QUESTION, "session-2") is None
+    assert await other.repeats(SCOPE, entry, "session-1") is None
 
 
 async def test_a_lease_is_a_key_that_expires(pair: tuple[Answers, Answers], redis: Server) -> None:

@@ -137,7 +137,7 @@ def _taken_out(scope: Sequence[Entry]) -> Iterator[tuple[Entry, list[Neighbour]]
 
 
 def _neighbour(entry: Entry, similarity: float) -> Neighbour:
-    return Neighbour(entry.question, entry.answer, similarity, entry.known, entry.signature)
+    return Neighbour(entry.question, entry.answer, similarity, entry.signature)
 
 
 def _weights(tried: _Tried, chosen: Iterable[int]) -> Weights:

@@ -20,9 +20,6 @@ class Guard(StrEnum):
     ENTITIES = "entities"
 
 
-DEFAULT: Final = frozenset({Guard.NUMBERS})
-
-
 def refusals(asked: Signature, stored: Signature, guards: Collection[Guard]) -> tuple[Guard, ...]:
     """The guards that tell the two apart, in the order of ``Guard``; all of them where a signature is not known."""
     if not (asked.known and stored.known):

@@ -12,13 +12,10 @@ class Neighbour:
     """One stored question, in the same scope as the one that is asked.
 
     ``question`` and ``answer`` are ids in the store; several questions may point to one answer. ``similarity`` is the
-    cosine of the two embeddings; ``verified`` says that a judge found this question to be answered by that answer, or
-    that the answer was given to this very question. ``age_s`` is how long ago the question was stored.
+    cosine of the two embeddings. The answer was given to this very question, or a judge found that it says the same.
     """
 
     question: str
     answer: str
     similarity: float
-    verified: bool
     signature: Signature
-    age_s: float = 0.0

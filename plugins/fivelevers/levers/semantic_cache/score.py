@@ -22,7 +22,7 @@ FEATURES: Final = (
     "third",
     "rival",  # similarity of the nearest question of another answer
     "rival_squared",
-    "support",  # ln(1 + number of its verified questions here)
+    "support",  # ln(1 + number of its questions here)
     "doubt",  # ln of the share of the vote that goes to other answers
     "overlap",  # words in common over words in either, the best of its questions
     "polarity",  # share of its questions that polarity tells apart from the asked one
@@ -60,7 +60,7 @@ class Standing:
 
     @property
     def support(self) -> int:
-        return sum(question.verified for question in self.questions)
+        return len(self.questions)
 
 
 def standings(neighbours: Sequence[Neighbour]) -> list[Standing]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from fivelevers.levers.semantic_cache.guards import DEFAULT, Guard, refusals
+from fivelevers.levers.semantic_cache.guards import Guard, refusals
 from fivelevers.levers.semantic_cache.neighbour import Neighbour
 from fivelevers.levers.semantic_cache.prior import PRIOR, PRIOR_SERVE_AT
 from fivelevers.levers.semantic_cache.score import Standing, Weights, features_of, probability, standings
 from fivelevers.levers.semantic_cache.signature import Signature
+from fivelevers.policy import SemanticCacheSwitch
 
 NEIGHBOURS: Final = 16
 """How many are looked up: fewer hide supporters and rivals from the score, which was fitted on this many."""
@@ -23,10 +24,15 @@ WEIGHED: Final = 3  # answers that are scored, by similarity
 class Settings:
     """What the policy demands of every hit, whatever the score says."""
 
-    min_similarity: float = 0.7
-    min_margin: float = 0.0
-    min_support: int = 1
-    guards: frozenset[Guard] = DEFAULT
+    min_similarity: float
+    min_margin: float
+    min_support: int
+    guards: frozenset[Guard]
+
+    @classmethod
+    def of(cls, switch: SemanticCacheSwitch) -> Settings:
+        guards = frozenset(Guard(name) for name in switch.guards)
+        return cls(switch.min_similarity, switch.min_margin, switch.min_support, guards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,11 @@ class Decision:
     score: float = 0.0
     refused_by: tuple[Guard, ...] = ()
     candidates: tuple[str, ...] = ()
-    age_s: float = 0.0
+
+    @property
+    def why(self) -> str:
+        """The reason in a word; of a guard its name."""
+        return self.refused_by[0].value if self.reason is Reason.GUARD else self.reason.value
 
 
 NOTHING: Final = Decision(False, Reason.EMPTY)
@@ -96,7 +106,6 @@ def decide(asked: Signature, neighbours: Sequence[Neighbour], settings: Settings
         score=score,
         refused_by=refused_by,
         candidates=tuple(standing.answer for score, standing in weighed if score >= rule.judge_at),
-        age_s=best.questions[0].age_s,
     )
 
 

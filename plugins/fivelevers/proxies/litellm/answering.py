@@ -13,17 +13,16 @@ from typing import Any
 
 from fivelevers import metrics
 from fivelevers.answer import StoredAnswer, subject_tag
-from fivelevers.answer_caching import Asked, Found, Learnt, Result, Tier, learn, look_up, worth_judging
+from fivelevers.answer_caching import Asked, Found, Learnt, Result, Tier, learn, look_up, may_judge
 from fivelevers.answer_judging import Judges
-from fivelevers.engine import Answer, Plan, WithoutUs
+from fivelevers.engine import Answer, Plan
 from fivelevers.errors import FiveLeversError, StoreError
 from fivelevers.levers.semantic_cache.cacheable import uncacheable
 from fivelevers.levers.semantic_cache.question import question_of
 from fivelevers.levers.semantic_cache.scope import Scope, question_id
 from fivelevers.levers.semantic_cache.signature import signature_of
-from fivelevers.levers.semantic_cache.verify import Budget, Spent
+from fivelevers.levers.semantic_cache.verify import Spent
 from fivelevers.levers.semantic_cache.wish import CacheWish, wish_of
-from fivelevers.metering.attribution import Basis
 from fivelevers.metering.event import LookedUp
 from fivelevers.order import Mode
 from fivelevers.policy import end_user_digest
@@ -32,7 +31,6 @@ from fivelevers.proxies.litellm import flight, own_calls
 from fivelevers.proxies.litellm.answer_cache import Hit, ask, install
 from fivelevers.proxies.litellm.answer_capture import answer_of_log
 from fivelevers.proxies.litellm.identity import cache_secret
-from fivelevers.proxies.litellm.reading import mapping
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api
 
@@ -40,22 +38,21 @@ LEVER = "semantic_cache"
 HEADER = "x-fivelevers-semantic-cache"
 ENTRY_HEADER = "x-fivelevers-semantic-cache-entry"
 _ANSWERING = frozenset({Api.CHAT, Api.MESSAGES, Api.RESPONSES})
-_WARM_S = 300.0  # for how long a provider keeps a prefix at the least: asked again within it, it had been read
 
 
 class Answering:
-    """Lever 2 on one request. ``said`` goes into its header; ``hit`` is what the client gets."""
+    """Lever 2 on one request. ``said`` goes into its header."""
 
-    def __init__(self, plan: Plan, mode: Mode, state: State, said: str = "") -> None:
-        self.plan, self.mode, self.state, self.said = plan, mode, state, said
+    def __init__(self, plan: Plan, mode: Mode, state: State) -> None:
+        self.plan, self.mode, self.state = plan, mode, state
+        self.said = ""
         self.asked: Asked | None = None
         self.found: Found | None = None
-        self.hit: StoredAnswer | None = None
         self._wish = CacheWish()
 
     async def look_up(self, data: dict[str, Any], body: Mapping[str, Any]) -> Hit | None:
         """Before the request is sent: find an answer, or learn that others wait for this one."""
-        asked = self.asked = await self._question(data, body)
+        asked = self.asked = await self._question(body)
         if asked is None:
             return None
         started = time.monotonic()
@@ -63,6 +60,7 @@ class Answering:
         metrics.time_look_up(self.plan.route.name, time.monotonic() - started)
         if found.error is not None:
             metrics.count_bypass(LEVER, found.why, found.error)
+        self.state.embedders.heard(found.error)
         self._say(found)
         if found.result is not Result.HIT or not asked.serving or found.answer is None or found.answer_id is None:
             return None
@@ -72,12 +70,11 @@ class Answering:
             self._bypass("host-cache")  # LiteLLM has a cache of the host's own, which stays
             return None
         ask(data)
-        self.hit = found.answer
         self.state.hold(asyncio.get_running_loop().create_task(self._note_served(asked)))
         call_id = str(data.get("litellm_call_id"))
         return Hit(self.plan.request.api, call_id, found.answer, found.answer_id)
 
-    async def _question(self, data: Mapping[str, Any], body: Mapping[str, Any]) -> Asked | None:
+    async def _question(self, body: Mapping[str, Any]) -> Asked | None:
         """What is asked of the store; None, with the reason said, where this request has no business there."""
         plan, api, route = self.plan, self.plan.request.api, self.plan.route
         settings = route.levers.semantic_cache
@@ -116,9 +113,10 @@ class Answering:
         if self.plan.repeat_window_s is None:
             return False
         try:
-            if not await self.state.answers.repeats(scope, question, self.plan.session):
+            entry = await self.state.answers.repeats(scope, question, self.plan.session)
+            if entry is None:
                 return False
-            await self.state.answers.forget_question(scope, question)
+            await self.state.answers.forget_question(scope, entry)
         except StoreError:
             return False
         metrics.count_look_up(self.plan.route.name, "repeat")
@@ -128,21 +126,12 @@ class Answering:
         # Of a semantic hit, the stored question that led to it is the one to blame.
         decision = self.found.decision if self.found is not None else None
         entry = (decision.question if decision is not None else None) or asked.question
-        plan = self.plan
-        await self._quietly(
-            self.state.answers.served(plan.request_id, asked.scope, entry, plan.session, plan.repeat_window_s)
-        )
-
-    def without_us(self, now: float) -> tuple[WithoutUs, ...]:
-        """What the hit had cost: the stored answer's own tokens, its prefix read where it is warm yet."""
-        if self.hit is None:
-            return ()
-        usage, plain = self.hit.usage, self.hit.plain
-        if now - self.hit.created_at < _WARM_S:
-            written = usage.cache_write_5m + usage.cache_write_1h
-            usage = Usage(input=usage.input, cache_read=usage.cache_read + written, output=usage.output)
-        alone = WithoutUs(LEVER, usage, Basis.ESTIMATED)
-        return (alone,) if plain is None else (WithoutUs("prompt_cache", plain, Basis.ESTIMATED), alone)
+        answers, plan = self.state.answers, self.plan
+        await self._quietly(answers.served(plan.request_id, asked.scope, entry))
+        if plan.repeat_window_s is not None:
+            await self._quietly(
+                answers.may_repeat(asked.scope, asked.question, plan.session, entry, window_s=plan.repeat_window_s)
+            )
 
     def answered(
         self, kwargs: dict[str, Any], response: Any, answer: Answer, *, plain: Usage | None, served: bool
@@ -152,11 +141,12 @@ class Answering:
         if asked is None or found is None:
             return
         if served:
+            route = self.plan.route.name
+            self.state.judged[route] = self.state.judged.get(route, Spent()).after(judged=False)
             self._record(found, None, answer.model)
             return
-        self.hit = None  # LiteLLM did not take it, so a provider was asked
         ttl_s = min(asked.settings.ttl_s, self._wish.ttl_s or asked.settings.ttl_s)
-        tags = self._tags(mapping(kwargs))
+        tags = self._tags()
         fresh = answer_of_log(kwargs, response, answer, expires_at=answer.at + ttl_s, tags=tags, plain=plain)
         if not self._wish.write or not isinstance(fresh, StoredAnswer):
             if not isinstance(fresh, StoredAnswer):
@@ -170,7 +160,7 @@ class Answering:
     def ended(self) -> None:
         """There is no answer to store: who waits for it goes on."""
         asked, found = self.asked, self.found
-        if asked is not None and found is not None and found.leads and self.hit is None:
+        if asked is not None and found is not None and found.leads:
             self._hold(self._quietly(self.state.answers.release(asked.scope, asked.question)))
 
     async def _learn(self, asked: Asked, found: Found, fresh: StoredAnswer) -> None:
@@ -187,14 +177,10 @@ class Answering:
             self._record(found, learnt, fresh.model)
 
     def _may_judge(self, asked: Asked, found: Found) -> Sequence[str]:
-        """What is compared, within the policy's share of look-ups; in shadow mode, all that is worth it."""
-        candidates = worth_judging(found)
-        spent = self.state.judged.get(self.plan.route.name, Spent())
-        audit = found.result is Result.AUDIT
-        budget = Budget(asked.settings.judge.share if asked.calibration is not None and asked.serving else 1.0)
-        allowed = bool(candidates) and budget.allows(Spent(spent.requests + 1, spent.judged), audit=audit)
-        self.state.judged[self.plan.route.name] = Spent(spent.requests + 1, spent.judged + allowed)
-        return candidates if allowed else ()
+        """What is compared; counted by this process."""
+        route = self.plan.route.name
+        compare, self.state.judged[route] = may_judge(asked, found, self.state.judged.get(route, Spent()))
+        return compare
 
     async def _ask(self, model: str, messages: Sequence[dict[str, str]]) -> str | None:
         reply: str | None = await self.own(own_calls.ask(model, messages))
@@ -214,7 +200,7 @@ class Answering:
         settings = self.plan.route.levers.semantic_cache
         return self.state.embedders.of(settings, self.own) if settings.tier == "semantic" else None
 
-    def _tags(self, kwargs: Mapping[str, Any]) -> tuple[str, ...]:
+    def _tags(self) -> tuple[str, ...]:
         """The caller's own, and hashes of route, tenant and end user, for invalidation and forgetting."""
         plan = self.plan
         subjects = [f"route:{plan.route.name}", plan.tenant]
@@ -269,11 +255,9 @@ class Answering:
         metrics.count_look_up(self.plan.route.name, f"{shadow.strip() + '-' if shadow else ''}{found.result.value}")
 
     @property
-    def entry(self) -> str | None:
-        """Names what was served, for who wants it deleted."""
-        if self.hit is None or self.asked is None or self.found is None:
-            return None
-        return f"{self.asked.scope}.{self.found.answer_id}"
+    def entry(self) -> str:
+        """Names the answer of a hit, for who wants it deleted."""
+        return f"{self.asked.scope}.{self.found.answer_id}" if self.asked and self.found else ""
 
     def _bypass(self, why: str) -> None:
         self.said = f"bypass; why={why}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fivelevers.errors import EmbedderError
 from fivelevers.levers.semantic_cache.memory import Embedder
 from fivelevers.policy import SemanticCacheSwitch
 from fivelevers.policy.levers import Embedder as Wanted
@@ -20,12 +21,18 @@ class Embedders:
 
     def __init__(self) -> None:
         self._minilm: MiniLm | None = None
+        self._said: str | None = None
         self._endpoints: dict[Wanted, EmbeddingEndpoint] = {}
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the embedder in this process, where a route uses it."""
-        return self._minilm.problem if self._minilm is not None else None
+        """What was wrong with an embedder at the last look-up of this process."""
+        return self._said
+
+    def heard(self, error: Exception | None) -> None:
+        """A look-up's error, or None after one without."""
+        if error is None or isinstance(error, EmbedderError):
+            self._said = None if error is None else str(error)
 
     def of(self, settings: SemanticCacheSwitch, own: Own) -> Embedder:
         """``own`` runs a call as the lever's own: an embedding model of this proxy costs what it costs."""

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from fivelevers.answer_caching import cost_of_hit
 from fivelevers.engine import Answer, Plan, WithoutUs, settle
 from fivelevers.metering.event import Attempt, OutcomeSeen
 from fivelevers.metering.outcomes import Outcome, Source
@@ -118,8 +119,8 @@ class Flight:
     def _without_us(self, answer: Answer) -> tuple[WithoutUs, ...]:
         if not answer.success:
             return ()
-        if self.served and self.answering is not None:
-            return self.answering.without_us(answer.at)
+        if self.hit is not None and self.hit.given:
+            return cost_of_hit(self.hit.answer, now=answer.at)
         without = self.marking.without_us(answer.usage) if self.marking else None
         return (without,) if without else ()
 

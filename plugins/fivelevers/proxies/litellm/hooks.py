@@ -219,7 +219,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             headers["x-fivelevers-affinity"] = flight.pinning.said
         if flight.answering is not None and flight.answering.said:
             headers[HEADER] = flight.answering.said
-        if flight.answering is not None and flight.answering.entry is not None:
+        if flight.answering is not None and flight.served:
             headers |= {**FREE, ENTRY_HEADER: flight.answering.entry}
         if flight.plan.skipped:
             every = len(flight.plan.skipped) == len(LEVERS)

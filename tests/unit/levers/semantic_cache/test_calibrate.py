@@ -18,7 +18,7 @@ from fivelevers.levers.semantic_cache.serve import Settings
 from fivelevers.levers.semantic_cache.signature import signature_of
 
 HOLDS = Holds("minilm-1", ("gpt-4.1",), ("p",))
-SETTINGS = Settings(min_similarity=0.5, guards=frozenset())
+SETTINGS = Settings(min_similarity=0.5, min_margin=0.0, min_support=1, guards=frozenset())
 PROMISE = Promise()
 DIMENSION = 24
 

@@ -21,8 +21,8 @@ EAGER = Rule(serve_at=0.0, judge_at=0.0)
 OPEN = Settings(min_similarity=0.0, min_margin=-1.0, min_support=0, guards=frozenset())
 
 
-def near(answer: str, similarity: float, text: str = "How much is the Pro plan", *, verified: bool = True) -> Neighbour:
-    return Neighbour(f"{answer}-{similarity}", answer, similarity, verified, signature_of(text))
+def near(answer: str, similarity: float, text: str = "How much is the Pro plan") -> Neighbour:
+    return Neighbour(f"{answer}-{similarity}", answer, similarity, signature_of(text))
 
 
 def test_nothing_stored_is_nothing_to_serve() -> None:
@@ -31,7 +31,7 @@ def test_nothing_stored_is_nothing_to_serve() -> None:
 
 
 def test_what_is_served_tells_why() -> None:
-    around = [near("a", 0.95), near("b", 0.9), near("a", 0.85), near("a", 0.8, verified=False)]
+    around = [near("a", 0.95), near("b", 0.9), near("a", 0.85)]
     decision = decide(ASKED, around, OPEN, EAGER)
     assert decision.served
     assert (decision.answer, decision.question, decision.similarity) == ("a", "a-0.95", 0.95)
@@ -56,7 +56,7 @@ def test_settings_hold_above_every_score(settings: Settings, reason: Reason) -> 
 def test_a_guard_that_is_on_refuses_and_is_named() -> None:
     around = [near("a", 0.99, "How much are 2 Pro plans?")]
     decision = decide(ASKED, around, replace(OPEN, guards=frozenset({Guard.NUMBERS})), EAGER)
-    assert (decision.reason, decision.refused_by) == (Reason.GUARD, (Guard.NUMBERS,))
+    assert (decision.reason, decision.refused_by, decision.why) == (Reason.GUARD, (Guard.NUMBERS,), "numbers")
     assert decide(ASKED, around, OPEN, EAGER).served
 
 
