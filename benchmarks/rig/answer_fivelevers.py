@@ -43,7 +43,7 @@ class Played:
         self._vectors = {question.id: question.vector for question in stream}
         self.dimension = len(stream[0].vector)
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+    async def embed(self, texts: Sequence[str], *, behind: bool = False) -> list[Vector]:
         return [self._vectors[text] for text in texts]
 
 

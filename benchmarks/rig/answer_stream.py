@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +11,12 @@ from typing import Any
 
 from rich.progress import track
 
-from fivelevers.errors import EmbedderError
 from fivelevers.levers.semantic_cache.judging import Said, Verdict
 from fivelevers.levers.semantic_cache.memory import Vector
 from fivelevers.levers.semantic_cache.signature import Signature, signature_of
 from fivelevers.providers.minilm import MiniLm
 
 _AT_ONCE = 128
-_LOADING_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +43,10 @@ def read(path: Path) -> list[tuple[str, str]]:
 async def embedded(texts: Sequence[str]) -> list[Vector]:
     """By the product's own embedder. Raises EmbedderError."""
     model, vectors = MiniLm(), list[Vector]()
-    await _loaded(model)
+    await model.ready()
     for at in track(range(0, len(texts), _AT_ONCE), description="embedding", transient=True):
         vectors += await model.embed(texts[at : at + _AT_ONCE])
     return vectors
-
-
-async def _loaded(model: MiniLm) -> None:
-    ends = time.monotonic() + _LOADING_S
-    while True:
-        try:
-            await model.embed(["ready?"])
-        except EmbedderError:  # it is loading, or says at last why it can not be
-            if time.monotonic() > ends:
-                raise
-            await asyncio.sleep(0.1)
-        else:
-            return
 
 
 async def questions(rows: Sequence[tuple[str, str]]) -> list[Question]:

@@ -21,7 +21,7 @@ class Embedder:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def embed(self, texts: Any) -> Any:
+    async def embed(self, texts: Any, *, behind: bool = False) -> Any:
         self.asked += texts
         raise EmbedderError("away")
 

@@ -22,7 +22,7 @@ class Model:
     def __init__(self, reply: str | None = "1", vectors: dict[str, tuple[float, float]] | None = None) -> None:
         self.reply, self.vectors, self.asked = reply, vectors, 0
 
-    async def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
+    async def embed(self, texts: Sequence[str], *, behind: bool = False) -> list[Sequence[float]]:
         if self.vectors is None:
             raise EmbedderError("away")
         return [self.vectors.get(text, (0.8, 0.6)) for text in texts]

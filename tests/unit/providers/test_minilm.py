@@ -17,14 +17,8 @@ from fivelevers.providers.minilm import DIMENSION, MiniLm
 
 async def loaded() -> MiniLm:
     made = MiniLm()
-    for _ in range(600):
-        try:
-            await made.embed(["warm"])
-        except EmbedderError:
-            await asyncio.sleep(0.05)
-        else:
-            return made
-    raise AssertionError("it never loaded")
+    await made.ready()
+    return made
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float:
@@ -108,3 +102,18 @@ async def test_a_long_text_among_short_ones_changes_none_of_them() -> None:
     for text, vector in zip(texts, together, strict=True):
         (alone,) = await MiniLmWithoutMemory.of(made).embed([text])
         assert cosine(alone, vector) > 0.999
+
+
+async def test_what_nobody_waits_for_goes_behind_what_somebody_does() -> None:
+    made, ended = await loaded(), list[str]()
+
+    async def embed(text: str, *, behind: bool) -> None:
+        await made.embed([text], behind=behind)
+        ended.append(text[:6])
+
+    later = [asyncio.create_task(embed(f"late {n} " + "word " * 200, behind=True)) for n in range(6)]
+    await asyncio.sleep(0)  # they are queued
+    await embed("urgent", behind=False)
+    await asyncio.gather(*later)
+    assert ended.index("urgent") <= 2  # one may be computed already, and one more told of in the same turn
+    assert len(ended) == 7

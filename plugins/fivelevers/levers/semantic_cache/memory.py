@@ -86,5 +86,5 @@ class Embedder(Protocol):
     @property
     def dimension(self) -> int: ...
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """Raises EmbedderError."""
+    async def embed(self, texts: Sequence[str], *, behind: bool = False) -> list[Vector]:
+        """``behind``: nobody waits for these, so they go behind what somebody waits for. Raises EmbedderError."""

@@ -9,15 +9,14 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from math import sqrt
-from typing import Any, TypeVar
+from typing import Any
 
 from fivelevers.errors import EmbedderError
+from fivelevers.providers.embedding_endpoint import unit
 
 JUDGE_LIMIT_S = 30.0
 EMBED_LIMIT_S = 2.0
 _REPLY_TOKENS = 16
-_T = TypeVar("_T")
 
 
 def router() -> Any:
@@ -60,8 +59,8 @@ class RouterEmbedder:
     def version(self) -> str:
         return f"litellm:{self.model}:{self.dimension}"
 
-    async def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
-        """Raises EmbedderError."""
+    async def embed(self, texts: Sequence[str], *, behind: bool = False) -> list[Sequence[float]]:
+        """``behind``: the router has no queue of ours. Raises EmbedderError."""
         known = router()
         if known is None:
             raise EmbedderError(f"embedder {self.model}: this proxy has no models")
@@ -69,13 +68,6 @@ class RouterEmbedder:
         try:
             async with asyncio.timeout(EMBED_LIMIT_S):
                 answer = await self.own(call)
+            return [unit(item["embedding"], self.dimension) for item in answer.data]
         except Exception as error:
-            raise EmbedderError(f"embedder {self.model}: {type(error).__name__}: {error}") from error
-        return [self._unit(item["embedding"]) for item in answer.data]
-
-    def _unit(self, vector: Sequence[float]) -> Sequence[float]:
-        if len(vector) != self.dimension:
-            rule = f"gives vectors of {len(vector)}, the policy says {self.dimension}"
-            raise EmbedderError(f"embedder {self.model}: {rule}; correct levers.semantic_cache.embedder.dimension")
-        norm = sqrt(sum(value * value for value in vector))
-        return [value / norm for value in vector] if norm else vector
+            raise EmbedderError(f"embedder {self.model}: {error or type(error).__name__}") from error
