@@ -176,9 +176,10 @@ def may_judge(asked: Asked, found: Found, spent: Spent) -> tuple[tuple[str, ...]
     Until a route serves, everything worth it is judged: that is what it is calibrated with.
     """
     candidates, settings = worth_judging(found), asked.settings
-    share = settings.judge.share if asked.calibration is not None and asked.serving else 1.0
-    budget = Budget(share, settings.audit_share)
-    allowed = bool(candidates) and budget.allows(spent, audit=found.result is Result.AUDIT)
+    allowed = bool(candidates)
+    if asked.calibration is not None and asked.serving:
+        budget = Budget(settings.judge.share, settings.audit_share)
+        allowed = allowed and budget.allows(spent, audit=found.result is Result.AUDIT)
     return (candidates if allowed else ()), spent.after(judged=allowed)
 
 

@@ -20,8 +20,10 @@ _JUDGE = {"different_below": 0.3, "same_from": 0.9}
 
 
 def _route(name: str, match: str, mode: str, **settings: Any) -> dict[str, Any]:
+    """Repeats mean retry: of explicit sessions alone, so of the tests that name one."""
     lever = {"mode": mode, "deadline_ms": 1000, "judge": _JUDGE, **settings}  # the machine of a test may be slow
-    return {"name": name, "match": {"model": match}, "holdout": 0, "levers": {"semantic_cache": lever}}
+    levers = {"semantic_cache": lever}
+    return {"name": name, "match": {"model": match}, "holdout": 0, "repeat_means": "retry", "levers": levers}
 
 
 ROUTES = [

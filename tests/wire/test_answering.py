@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from fivelevers.levers.semantic_cache.calibration import Calibration, Holds, Verdict
 from fivelevers.levers.semantic_cache.serve import Rule
@@ -20,6 +23,7 @@ from tests.wire.answering import CLAUDE, GPT, SERVING, SHADOW
 from tests.wire.proxy import ACME, GLOBEX, PATHS, Proxy, wait_for
 
 SAID, ADMIN = "x-fivelevers-semantic-cache", "sk-test-admin-3a4b5c6d7e"
+NONE: Mapping[str, str] = MappingProxyType({})
 COMBINATIONS = [(api, alias, stream) for api in PATHS for alias in (GPT, CLAUDE) for stream in (False, True)]
 FACTS = "Facts: The Pro plan costs 49 euros a month. Parcels arrive on Tuesday."
 
@@ -38,12 +42,20 @@ def stored(proxy: Proxy, ask: Any) -> Any:
 
 
 def chat(
-    proxy: Proxy, alias: str, text: str, *, key: str = ACME, system: str = FACTS, pause_s: float = 0, **fields: Any
+    proxy: Proxy,
+    alias: str,
+    text: str,
+    *,
+    key: str = ACME,
+    system: str = FACTS,
+    pause_s: float = 0,
+    headers: Mapping[str, str] = NONE,
+    **fields: Any,
 ) -> httpx.Response:
     time.sleep(pause_s)
     messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
     body = {"model": alias, "temperature": 0, "messages": messages, **fields}
-    return proxy.http.post(PATHS["chat"], json=body, headers={"authorization": f"Bearer {key}"})
+    return proxy.http.post(PATHS["chat"], json=body, headers={"authorization": f"Bearer {key}", **headers})
 
 
 @pytest.mark.parametrize(("api", "alias", "stream"), COMBINATIONS)
@@ -102,19 +114,24 @@ def test_clients_and_routes_keep_their_say(quiet: Proxy) -> None:
     text = f"{name}: what is 8 + 1?"
     stored(quiet, lambda: chat(quiet, GPT, text))
     before = upstream(quiet, name)
-    assert "hit" not in chat(quiet, GPT, text, cache={"no-cache": True}).headers[SAID].split(";")[0].replace(
-        "shadow hit", ""
-    )
+    assert chat(quiet, GPT, text, cache={"no-cache": True}).headers[SAID] == "bypass; why=no-cache"
+    assert chat(quiet, GPT, text, headers={"cache-control": "no-cache"}).headers[SAID] == "bypass; why=no-cache"
     assert chat(quiet, GPT, text, temperature=0.7).headers[SAID] == "bypass; why=sampled"
+    assert SAID not in chat(quiet, GPT, text, headers={"x-fivelevers-skip": "semantic_cache"}).headers
+    assert upstream(quiet, name) == before + 4
     tool = {"type": "web_search_preview"}
-    assert chat(quiet, GPT, text, tools=[tool]).headers.get(SAID, "").startswith("bypass")
-    skipped = quiet.http.post(
-        PATHS["chat"],
-        json={"model": GPT, "temperature": 0, "messages": [{"role": "user", "content": text}]},
-        headers={"authorization": f"Bearer {ACME}", "x-fivelevers-skip": "semantic_cache"},
-    )
-    assert SAID not in skipped.headers
-    assert upstream(quiet, name) > before
+    assert chat(quiet, GPT, text, tools=[tool]).headers[SAID] == "bypass; why=hosted_tool"
+
+
+def test_asked_again_in_a_session_the_answer_had_failed(quiet: Proxy) -> None:
+    name, session = uuid.uuid4().hex, {"x-fivelevers-session": uuid.uuid4().hex}
+    text = f"{name}: what is 2 + 9?"
+    stored(quiet, lambda: chat(quiet, GPT, text))
+    assert chat(quiet, GPT, text, headers=session).headers[SAID].startswith("hit")
+    assert upstream(quiet, name) == 1
+    again = wait_for(lambda: chat(quiet, GPT, text, headers=session), lambda it: not it.headers[SAID].startswith("hit"))
+    assert again.headers[SAID] == "bypass; why=repeat"
+    assert upstream(quiet, name) == 2
 
 
 def test_what_is_not_to_be_stored_is_not(quiet: Proxy) -> None:
@@ -125,10 +142,12 @@ def test_what_is_not_to_be_stored_is_not(quiet: Proxy) -> None:
 
 def test_a_failed_leader_leaves_nobody_waiting(quiet: Proxy) -> None:
     name = uuid.uuid4().hex
-    quiet.fault(fault="500", match={"contains": name}, times=1)
+    quiet.fault(fault="400", match={"contains": name}, times=1)  # nobody retries that
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: chat(quiet, GPT, f"{name}: what is 5 + 5?"), range(8)))
-    assert [answer.status_code for answer in answers].count(200) >= 7
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [400]
+    with redis.Redis.from_url(quiet.stack.redis_url) as client:
+        assert wait_for(lambda: list(client.scan_iter("fl:*:l:*")), lambda leases: not leases) == []
 
 
 @pytest.mark.parametrize("what", ["entry", "model", "tag"])

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from fivelevers.cli.off import PolicyPath, known_routes
 from fivelevers.cli.switching import AnswersRedis
 from fivelevers.errors import StoreError
+from fivelevers.switch import ANY, check
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Take back answers that lever 2 has stored.")
 
@@ -28,6 +30,7 @@ def forget(
     tag: Annotated[str, typer.Option(help="Answers to requests with this tag.")] = "",
     entry: Annotated[str, typer.Option(help="One answer: what x-fivelevers-semantic-cache-entry named.")] = "",
     redis: AnswersRedis = "",
+    policy: PolicyPath = "",
 ) -> None:
     """Make stored answers unfindable, on every proxy within a second.
 
@@ -42,8 +45,9 @@ def forget(
         raise typer.BadParameter("name one: --route, --tenant, --model, --tag or --entry")
     what, name = chosen[0]
     try:
+        check(route or ANY, ANY, None, known_routes(policy))
         done = asyncio.run(_forget(redis, what, name))
-    except StoreError as error:
+    except (StoreError, ValueError) as error:
         Console(stderr=True, highlight=False).print(f"fivelevers cache: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
     typer.echo(f"{what} {name}: {done}" if done else f"{what} {name}: nothing is stored")

@@ -41,7 +41,7 @@ def off(
         if list_:
             show(reach.look())
             return
-        check(route, lever, _stated(reason), None if url else _routes(policy))
+        check(route, lever, _stated(reason), None if url else known_routes(policy))
         told = reach.off(route, lever, reason)
     except (StoreError, ValueError) as error:
         raise fail("off", error) from error
@@ -55,7 +55,7 @@ def _stated(reason: str) -> str:
     return reason
 
 
-def _routes(policy: str) -> list[str] | None:
+def known_routes(policy: str) -> list[str] | None:
     """The names of the policy's routes; None where there is no policy to read: that must not keep anybody from it."""
     try:
         return [route.name for route in load(Path(policy)).routes] if policy else None

@@ -24,7 +24,7 @@ def entries(url: str, tag: str, dimension: int) -> list[Entry]:
         finally:
             await link.close()
 
-    return sorted(asyncio.run(read()), key=lambda entry: entry.at)
+    return sorted(asyncio.run(read()), key=lambda entry: (entry.at, entry.question))  # folds go by the order
 
 
 async def _entries(link: Link, tag: str, dimension: int) -> AsyncIterator[Entry]:

@@ -7,6 +7,7 @@ nothing. `answer_keys.py` says where they stand.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _POLL_S = (0.02, 0.05, 0.1)
 _SERVED_S = 86_400
+_ENTRY = re.compile(r"[0-9a-f]{32}\.[0-9a-f]+")
 _EXACT, _RELEASE, _ALIVE, _STORE = (
     (files("fivelevers.stores") / f"answer_{name}.lua").read_text(encoding="utf-8")
     for name in ("exact", "release", "alive", "store")
@@ -180,13 +182,18 @@ class Answers:
         return await answer_tags.tagged(self._link, tag, remove=remove)
 
     async def take_back(self, what: str, name: str) -> str:
-        """Invalidate a route, tenant, model, tag or entry by its name; what was done, empty where nothing was there."""
+        """Invalidate a route, tenant, model, tag or entry by its name; what was done, empty where nothing was there.
+
+        Raises ValueError on an entry that is none.
+        """
         if what == "tag":
             count = await self.tagged(name, remove=True)
             return f"{count} questions and answers deleted" if count else ""
         if what == "entry":
-            scope, _, answer = name.partition(".")
-            return "deleted" if await self.forget_answer(scope, answer) else ""
+            if _ENTRY.fullmatch(name) is None:
+                rule = "is no entry; take what the header x-fivelevers-semantic-cache-entry says"
+                raise ValueError(f"entry: {name!r} {rule}")
+            return "deleted" if await self.forget_answer(*name.split(".")) else ""
         return f"epoch {await self.raise_epoch(f'{what}:{name}')}"
 
     async def served(self, request_id: str, scope: str, entry: str) -> None:

@@ -49,6 +49,7 @@ class Answering:
         self.asked: Asked | None = None
         self.found: Found | None = None
         self._wish = CacheWish()
+        self._afresh = ""  # why a route that serves does not serve this request, in a word
 
     async def look_up(self, data: dict[str, Any], body: Mapping[str, Any]) -> Hit | None:
         """Before the request is sent: find an answer, or learn that others wait for this one."""
@@ -95,14 +96,17 @@ class Answering:
         version = embedder.version if embedder is not None else "exact"
         scope = Scope(route.name, plan.tenant, plan.request.model, version, epochs, question.rest).id(secret)
         text_id = question_id(secret, question.text)
-        serving = self.mode is Mode.ON and wish.read and not await self._repeats(scope, text_id)
+        if not wish.read:
+            self._afresh = "no-cache"
+        elif self.mode is Mode.ON and await self._repeats(scope, text_id):
+            self._afresh = "repeat"
         return Asked(
             scope=scope,
             question=text_id,
             text=question.text,
             signature=signature_of(question.text),
             settings=settings,
-            serving=serving,
+            serving=self.mode is Mode.ON and not self._afresh,
             calibration=self.state.calibration(route.name, version, _prompt(plan)),
             draw=int(plan.request_id[:8], 16) / 2**32,
             max_age_s=wish.max_age_s,
@@ -119,7 +123,6 @@ class Answering:
             await self.state.answers.forget_question(scope, entry)
         except StoreError:
             return False
-        metrics.count_look_up(self.plan.route.name, "repeat")
         return True
 
     async def _note_served(self, asked: Asked) -> None:
@@ -241,6 +244,9 @@ class Answering:
         )
 
     def _say(self, found: Found) -> None:
+        if self._afresh and self.mode is Mode.ON:
+            self._bypass(self._afresh)
+            return
         shadow = "" if self.asked is not None and self.asked.serving else "shadow "
         told = [f"{shadow}{found.result.value}", f"why={found.why}"]
         if found.tier is not None:

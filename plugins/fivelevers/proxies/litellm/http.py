@@ -23,7 +23,7 @@ from fivelevers.proxies.litellm.identity import owns
 from fivelevers.proxies.litellm.reading import key_name
 from fivelevers.proxies.litellm.state import State
 from fivelevers.stores.switches import StoreState
-from fivelevers.switch import Action
+from fivelevers.switch import ANY, Action, check
 
 PREFIX = "/fivelevers/v1"
 
@@ -96,7 +96,11 @@ def router(state: State) -> APIRouter:
     async def post_forget(wanted: TakeBackIn, caller: Annotated[Any, Depends(admin)]) -> dict[str, str]:
         """Take stored answers back, on every replica within a second; as `fivelevers cache forget` does."""
         try:
+            if wanted.what == "route":
+                check(wanted.name, ANY, None, [route.name for route in state.policy.current().routes])
             done = await state.answers.take_back(wanted.what, wanted.name)
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
         except StoreError as error:
             raise HTTPException(503, f"nothing was taken back: {error}") from error
         return {"what": wanted.what, "name": wanted.name, "done": done}
