@@ -68,6 +68,7 @@ def _policy(path: Path, url: str, console: Console) -> int:
     unusable = _content_key(reading.policy, console) if reading.policy is not None else 0
     if reading.policy is not None:
         _memory(reading.policy, console)
+        _lane(reading.policy, console)
     if reading.policy is not None:
         routes = len(reading.policy.routes)
         console.print(f"{path}: policy {reading.policy.hash}, {routes} routes", markup=False, soft_wrap=True)
@@ -111,6 +112,15 @@ def _memory(policy: Policy, console: Console) -> None:
         if lever.judge.model is None and lever.tier == "semantic":
             rule = "has no judging model: answers that embeddings can not tell apart stay unjudged"
             _say(console, "note", Problem("judge.model", route.name, rule, "name a cheap model alias of the proxy"))
+
+
+def _lane(policy: Policy, console: Console) -> None:
+    """Say where lever 3 has nothing to keep accepted requests in."""
+    batching = [route.name for route in policy.routes if route.levers.batch.mode is Mode.ON]
+    if batching and not os.environ.get("FIVELEVERS_LANE_REDIS_URL"):
+        rule = "has no Redis to keep accepted requests in, so that all are asked live"
+        fix = "set FIVELEVERS_LANE_REDIS_URL for every proxy: a Redis of its own, with noeviction and appendonly"
+        _say(console, "warning", Problem("batch", ", ".join(batching), rule, fix))
 
 
 def _lacking(caching: Sequence[Route]) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@
 """
 
 from fivelevers.policy.changes import changes
-from fivelevers.policy.levers import Embedder, Judge, Levers, LeverSwitch, SemanticCacheSwitch
+from fivelevers.policy.levers import BatchSwitch, Embedder, Judge, Levers, LeverSwitch, SemanticCacheSwitch
 from fivelevers.policy.model import (
     DEFAULT_ROUTE,
     EMPTY,
@@ -21,6 +21,7 @@ from fivelevers.policy.reading import Reading, expand, load, parse, read, read_t
 __all__ = [
     "DEFAULT_ROUTE",
     "EMPTY",
+    "BatchSwitch",
     "Caller",
     "Embedder",
     "Judge",

@@ -99,6 +99,10 @@ def _choices(annotation: Any) -> list[str]:
     return [choice for part in get_args(annotation) for choice in _choices(part)]
 
 
+def _no_boolean(value: object, name: str, field: FieldInfo) -> tuple[str, str]:
+    return "is neither true nor false", f"write `{name}: true`, or leave it out"
+
+
 def _no_text(value: object, name: str, field: FieldInfo) -> tuple[str, str]:
     scalar = isinstance(value, bool | int | float)
     return "is not text", f'write it in quotes: {name}: "{value}"' if scalar else "write one text"
@@ -126,6 +130,7 @@ _SAYINGS: tuple[tuple[tuple[str, ...], _Say], ...] = (
     (("finite_number",), lambda value, name, field: ("is not a finite number", _bounds(field)[1])),
     (("float_type", "int_type"), _no_number),
     (("enum", "literal_error"), _no_choice),
+    (("bool_type",), _no_boolean),
     (("string_type",), _no_text),
     (("string_pattern_mismatch",), _no_match),
     (("dict_type", "model_type", "model_attributes_type"), _no_mapping),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from fivelevers.order import Mode
 from fivelevers.policy.strict import Strict, unquoted, wrong
@@ -13,6 +13,9 @@ Affinity = Literal["off", "on"]
 Tier = Literal["exact", "semantic"]
 Answers = Literal["deterministic", "any"]
 GuardName = Literal["numbers", "dates", "negation", "entities"]
+Inspect = Literal["headers", "body"]
+OptIn = Literal["caller", "route"]
+Fsync = Literal["everysec", "always"]
 
 
 class LeverSwitch(Strict):
@@ -100,10 +103,34 @@ class SemanticCacheSwitch(LeverSwitch):
     """What tells whether two answers say the same."""
 
 
+class BatchSwitch(LeverSwitch):
+    """Lever 3 on one route. Its ``percent`` is of all sessions: the discount is published, so it has no control arm."""
+
+    inspect: Inspect = "headers"
+    """What Envoy's filter sees of a request: its headers alone, or its body too, which Envoy then holds until it has
+    all of it."""
+    opt_in: OptIn = "caller"
+    """Who says that nobody waits for an answer: each request, or this route for all of its requests."""
+    deadline_s: StrictFloat = Field(default=14_400.0, ge=3600, le=86_400)
+    """Seconds until an answer must be there, where the caller names no deadline; shortly before, it is asked live."""
+    no_provider_storage: StrictBool = False
+    """true: no batching, since providers store the files of a batch."""
+    regions: tuple[str, ...] = ()
+    """Regions of deployments whose batches may have this route's requests; none: any."""
+    flush_rows: StrictInt = Field(default=1000, ge=1, le=50_000)
+    """Requests that make a batch go at once."""
+    flush_age_s: StrictFloat = Field(default=120.0, gt=0, le=3600)
+    """Seconds for which a request waits for others to share its batch."""
+    keep_s: StrictFloat = Field(default=604_800.0, ge=3600, le=2_592_000)
+    """Seconds for which an answer can be fetched."""
+    fsync: Fsync = "everysec"
+    """When an accepted request is on the disk: within a second, or always before its caller is told."""
+
+
 class Levers(Strict):
     prompt_cache: PromptCacheSwitch = PromptCacheSwitch()
     semantic_cache: SemanticCacheSwitch = SemanticCacheSwitch()
-    batch: LeverSwitch = LeverSwitch()
+    batch: BatchSwitch = BatchSwitch()
     routing: LeverSwitch = LeverSwitch()
     quantization: LeverSwitch = LeverSwitch()
 

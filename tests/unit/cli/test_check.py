@@ -94,7 +94,7 @@ def test_problems_are_told_with_their_lines_and_end_in_1(tmp_path: Path) -> None
 
 def test_warnings_end_in_0(tmp_path: Path) -> None:
     result = run(written(tmp_path / "p.yaml", "include: none/*\ndefaults: {levers: {batch: {mode: on}}}"))
-    assert (result.exit_code, result.output.count("warning ")) == (0, 2)
+    assert (result.exit_code, result.output.count("warning ")) == (0, 3)
 
 
 @pytest.mark.parametrize("arguments", [["gone.yaml"], ["--litellm-config", "gone.yaml"]])
@@ -205,6 +205,13 @@ def test_without_a_redis_it_says_that_lever_1_remembers_nothing(
     policy = written(tmp_path / "policy.yaml", POLICY)
     assert "FIVELEVERS_REDIS_URL" in run(policy).output
     monkeypatch.setenv("FIVELEVERS_REDIS_URL", "redis://127.0.0.1:1/0")
+    assert "no Redis" not in run(policy).output
+
+
+def test_a_route_that_batches_without_the_lane_s_redis_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = written(tmp_path / "policy.yaml", "routes: [{name: a, match: {team: a}, levers: {batch: {mode: on}}}]")
+    assert "batch: 'a' has no Redis to keep accepted requests in" in run(policy).output
+    monkeypatch.setenv("FIVELEVERS_LANE_REDIS_URL", "redis://127.0.0.1:1/0")
     assert "no Redis" not in run(policy).output
 
 

@@ -21,6 +21,7 @@ GOOD = [
     "defaults: {content: all, content_share: 1, retention_days: 1, repeat_means: retry, repeat_window_s: 0.5}",
     "defaults: {validators: [{json_schema: {type: object}}, {tool_arguments: true}, {regex: a}, {python: 'm.n:f'}]}",
     "order: strict\nversion: 1",
+    "defaults: {levers: {batch: {mode: on, inspect: body, opt_in: route, deadline_s: 3600, regions: [eu]}}}",
     "routes: [{name: a, match: {model: x, path: null, header: {x: y}, tag: t, team: u, key_alias: k}, tenant: key}]",
     (ROOT / "litellm_config/fivelevers.yaml").read_text(),
     *(block for block in re.findall(r"^```yaml\n(.*?)^```$", README, re.M | re.S) if "\nroutes:" in block),
@@ -43,6 +44,11 @@ BAD = [
     "defaults: {content: some}",
     "defaults: {levers: {batch: {mode: of}}}",
     "defaults: {levers: {bach: {}}}",
+    "defaults: {levers: {batch: {inspect: all}}}",
+    "defaults: {levers: {batch: {deadline_s: 3599}}}",
+    "defaults: {levers: {batch: {no_provider_storage: 1}}}",
+    "defaults: {levers: {batch: {regions: eu}}}",
+    "defaults: {levers: {prompt_cache: {inspect: body}}}",
     "defaults: {validators: [{}]}",
     "defaults: {validators: [{regex: a, tool_arguments: true}]}",
     "defaults: {validators: [{python: x}]}",
@@ -67,6 +73,6 @@ def test_what_the_reader_refuses_does_not_fit(text: str) -> None:
 def test_the_schema_is_one_and_every_key_is_described() -> None:
     schema = json_schema()
     Draft202012Validator.check_schema(schema)
-    for name in ("Route", "Defaults", "Match", "LeverSwitch", "Validator"):
+    for name in ("Route", "Defaults", "Match", "LeverSwitch", "BatchSwitch", "Validator"):
         for key, about in schema["$defs"][name]["properties"].items():
             assert about.get("description") or key == "levers", (name, key)
