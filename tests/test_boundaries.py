@@ -16,7 +16,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("levers",),
     ("metering",),
     ("metrics", "stores", "providers", "audit"),
-    ("meter", "engine", "content", "prefix_caching", "unread", "answer_caching", "answer_judging", "answer_guard"),
+    (
+        "meter",
+        "engine",
+        "content",
+        "prefix_caching",
+        "unread",
+        "answer_caching",
+        "answer_judging",
+        "answer_guard",
+        "batched",
+    ),
     ("lane",),
     ("proxies",),
     ("embedded",),
@@ -41,7 +51,7 @@ ROOMS = {
     "opentelemetry": ("proxies/litellm/spans.py",),
 }
 # The pure core: no clock, no environment, no files, no network.
-PURE = ("order.py", "request.py", "switch.py", "engine.py", "levers/", "metering/")
+PURE = ("order.py", "request.py", "switch.py", "engine.py", "batched.py", "lane/contract.py", "levers/", "metering/")
 IMPURE = {
     "os",
     "time",

@@ -170,17 +170,21 @@ def settle(
     event_id: str,
     without: Sequence[WithoutUs] = (),
     charged_to: str | None = None,
+    batch: bool = False,
 ) -> Attempt:
     """The attempt as the ledger keeps it: usage by kind, what it cost, its list cost, what it had cost without us.
 
     ``without``: the levers that changed this attempt, in lever order; with none, nothing else would have been paid.
-    ``charged_to``: the lever whose own call this is, which nobody had made without us.
+    ``charged_to``: the lever whose own call this is, which nobody had made without us. ``batch``: it came in a batch:
+    the price map's rates for that are what it cost, those of the live call what it had cost without us.
     """
     usage, source = _usage(plan, answer)
     price = prices.price(answer.model, provider=answer.provider, deployment=answer.deployment)
-    parts = cost_parts(usage, price)
+    parts = cost_parts(usage, price, batch=batch)
     paid = None if isinstance(parts, Unknown) else sum(parts.values(), Decimal(0))
     listed = list_cost(usage, prices.list_price(answer.model, provider=answer.provider))
+    if batch and answer.success:
+        without = (*without, WithoutUs("batch", usage, Basis.OBSERVED))
     shares = _charged(paid, charged_to) if charged_to else _attributed(paid, price, without)
     return Attempt(
         event_id=event_id,

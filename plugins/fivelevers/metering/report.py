@@ -33,8 +33,9 @@ class Totals:
     """Sums over attempts; money in USD. ``requests`` counts answers, superseded attempts are in ``attempts`` alone.
 
     ``known_cost`` is of all attempts of requests whose outcome is known, ``failed_cost`` of answers that failed, and
-    ``failure_cost`` what their routes charge for the damage (policy, `failure_cost_usd`), which is on no bill. Attempts
-    without a price are in ``unpriced`` and in no sum of money.
+    ``failure_cost`` what their routes charge for the damage (policy, `failure_cost_usd`), which is on no bill;
+    ``double_billed_cost`` is of rows whose batch came after they had been answered live. Attempts without a price are
+    in ``unpriced`` and in no sum of money.
     """
 
     requests: int = 0
@@ -51,6 +52,7 @@ class Totals:
     failed_cost: Decimal = ZERO
     failure_cost: Decimal = ZERO
     superseded_cost: Decimal = ZERO
+    double_billed_cost: Decimal = ZERO
     estimated_cost: Decimal = ZERO
 
     def __add__(self, other: Totals) -> Totals:
@@ -100,6 +102,7 @@ class Line:
         return (
             Waste(WasteKind.FAILED_REQUEST, self.totals.failed_cost),
             Waste(WasteKind.SUPERSEDED_ATTEMPT, self.totals.superseded_cost),
+            Waste(WasteKind.DOUBLE_BILLED_RESCUE, self.totals.double_billed_cost),
         )
 
 

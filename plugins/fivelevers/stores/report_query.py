@@ -96,6 +96,7 @@ def _clusters(by: GroupBy, since: float) -> Select[Any]:
         _usd(case((failed, cost))).label("failed_cost"),
         _usd(case((failed, attempts.c.failure_cost_usd))).label("failure_cost"),
         _usd(case((~is_final & answers, cost))).label("superseded_cost"),
+        _usd(case((attempts.c.charged_to == "batch", cost))).label("double_billed_cost"),
         _usd(case((attempts.c.usage_source == UsageSource.ESTIMATED.value, cost))).label("estimated_cost"),
         *(func.sum(attempts.c[f"{kind}_tokens"]).label(f"{kind}_tokens") for kind in Kind),
     )
