@@ -30,13 +30,14 @@ def answers_url(env: Mapping[str, str]) -> str:
     return env.get(ANSWERS_REDIS) or env.get("FIVELEVERS_REDIS_URL", "")
 
 
-def open_redis(url: str, *, limit_s: float) -> Any:
+def open_redis(url: str, *, limit_s: float, variable: str = "FIVELEVERS_REDIS_URL") -> Any:
     """A client that decodes nothing; each of its calls takes ``limit_s`` at most. Raises StoreError on a bad URL.
 
-    ``redis+cluster://host:port`` (or ``rediss+cluster://``) names any node of a cluster.
+    ``redis+cluster://host:port`` (or ``rediss+cluster://``) names any node of a cluster. ``variable``: where the URL
+    comes from.
     """
     if not url:
-        raise StoreError("FIVELEVERS_REDIS_URL is not set")
+        raise StoreError(f"{variable} is not set")
     # Protocol 2: what a vector search replies is read in less time than with 3.
     options: dict[str, Any] = {"socket_timeout": limit_s, "socket_connect_timeout": limit_s, "protocol": 2}
     try:
@@ -46,16 +47,18 @@ def open_redis(url: str, *, limit_s: float) -> Any:
         return Redis.from_url(url, retry=Retry(NoBackoff(), 1), **options)
     except ValueError as error:
         fix = "write redis://host:port/0, or redis+cluster://host:port"
-        raise StoreError(f"FIVELEVERS_REDIS_URL: can not be used: {error}; {fix}") from error
+        raise StoreError(f"{variable}: can not be used: {error}; {fix}") from error
 
 
 class Link:
     """One process's access, for ``lever``. It has a client for the event loop that uses it: LiteLLM's workers have one
-    each.
+    each. ``limit_s``: of one call.
     """
 
-    def __init__(self, url: str, lever: str) -> None:
-        self._url, self._lever = url, lever
+    def __init__(
+        self, url: str, lever: str, *, limit_s: float = LIMIT_S, variable: str = "FIVELEVERS_REDIS_URL"
+    ) -> None:
+        self._url, self._lever, self._limit_s, self._variable = url, lever, limit_s, variable
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._away = False
@@ -63,14 +66,14 @@ class Link:
 
     @asynccontextmanager
     async def asking(self, what: str, *, limited: bool = True) -> AsyncIterator[Any]:
-        """The client, for ``LIMIT_S`` unless the calls are many.
+        """The client, for the limit of one call unless the calls are many.
 
         Whatever goes wrong is a StoreError, and three silences open the breaker. An error that Redis itself answers
         with is no silence: a full one still reads. A caller that stops waiting tells of one.
         """
         client = self._open()
         try:
-            async with asyncio.timeout(LIMIT_S if limited else None), self._calls:
+            async with asyncio.timeout(self._limit_s if limited else None), self._calls:
                 yield client
         except ResponseError as error:
             self._worked()
@@ -93,7 +96,7 @@ class Link:
             raise StoreError("redis: did not answer a moment ago")
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            self._client = open_redis(self._url, limit_s=LIMIT_S)
+            self._client = open_redis(self._url, limit_s=self._limit_s, variable=self._variable)
             self._loop, self._calls = loop, asyncio.Semaphore(_CALLS_AT_ONCE)
         return self._client
 

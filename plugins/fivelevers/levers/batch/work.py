@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 
 
 class Endpoint(StrEnum):
@@ -58,8 +58,22 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """How its route wants a request to be kept, from the policy.
+
+    A group is packed from ``flush_rows`` requests on, or when one of them has waited ``flush_age_s``. ``keep_s``: for
+    how long what has ended is kept. ``fsync`` "always": it is on disk before it counts as accepted; else within 1 s.
+    """
+
+    flush_rows: int = 1000
+    flush_age_s: float = 120.0
+    keep_s: int = 604_800
+    fsync: Literal["everysec", "always"] = "everysec"
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
-    """One accepted request.
+    """One accepted request. ``id`` is `flr_` and 32 hexadecimal digits.
 
     ``body`` is the JSON that the provider gets, with its own model name. ``tenant`` is the wall: who may see it.
     ``about`` is what metering needs to know when the answer comes, and means nothing to the lane. ``prompt_tokens``
@@ -76,6 +90,7 @@ class Work:
     prompt_tokens: int
     prefix: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
+    terms: Terms = Terms()
 
 
 @dataclass(frozen=True, slots=True)
