@@ -10,6 +10,7 @@ import uvicorn
 import yaml
 
 from examples.provider_simulator.app import create_app
+from examples.provider_simulator.batch_settings import Settings
 from examples.provider_simulator.replicas import KV_TOKENS, RATE, Replicas
 from examples.provider_simulator.simulator import Simulator
 
@@ -46,6 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--latency-scale", type=float, default=1.0, help="0 answers at once (%(default)s)")
     parser.add_argument("--keys", type=Path, help="YAML of `name: key`: only these keys are let in; bills show names")
     parser.add_argument("--faults", type=Path, help="YAML or JSON with fault rules, as for POST /sim/faults")
+    parser.add_argument("--batch-seconds", type=float, help="that every batch takes; without it each draws its own")
     parser.add_argument("--replica-kv-tokens", type=int, default=KV_TOKENS, help="that each holds (%(default)s)")
     parser.add_argument("--replica-rate", type=float, default=RATE, help="prompt tokens a second (%(default)s)")
     return parser.parse_args()
@@ -54,7 +56,13 @@ def _arguments() -> argparse.Namespace:
 def _simulator(args: argparse.Namespace) -> Simulator:
     keys = {str(key): str(name) for name, key in _read(args.keys).items()} if args.keys else None
     replicas = Replicas(args.replica_kv_tokens, args.replica_rate)
-    sim = Simulator(seed=args.seed, latency_scale=args.latency_scale, keys=keys, replicas=replicas)
+    sim = Simulator(
+        seed=args.seed,
+        latency_scale=args.latency_scale,
+        keys=keys,
+        replicas=replicas,
+        batch_settings=Settings(seconds=args.batch_seconds),
+    )
     if args.faults:
         sim.faults.add(_read(args.faults))
     return sim

@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from examples.provider_simulator import control, exchange, replica_server
+from examples.provider_simulator import control, exchange, openai_batches, openai_files, replica_server
 from examples.provider_simulator.anthropic_messages import MESSAGES
 from examples.provider_simulator.errors import ApiError, Provider
 from examples.provider_simulator.exchange import Exchange
 from examples.provider_simulator.openai_chat import CHAT
+from examples.provider_simulator.openai_files import Upload
 from examples.provider_simulator.openai_responses import RESPONSES
 from examples.provider_simulator.simulator import Simulator
 
@@ -34,9 +35,25 @@ def _provider_routes() -> list[Route]:
         Route("/v1/embeddings", _endpoint("openai", exchange.embeddings), methods=["POST"]),
         Route("/v1/messages", _endpoint("anthropic", partial(exchange.generate, MESSAGES)), methods=["POST"]),
         Route("/v1/messages/count_tokens", _endpoint("anthropic", exchange.count_tokens), methods=["POST"]),
+        *_openai_batch_routes(),
         Route("/v1/models", _models, methods=["GET"]),
         Route("/v1/models/{id}", _models, methods=["GET"]),
         Route("/v1/{path:path}", _endpoint("openai", _unknown), methods=["GET", "POST", "DELETE"]),
+    ]
+
+
+def _openai_batch_routes() -> list[Route]:
+    files, batches = openai_files, openai_batches
+    return [
+        Route("/v1/files", _endpoint("openai", files.create, Upload), methods=["POST"]),
+        Route("/v1/files", _endpoint("openai", files.index), methods=["GET"]),
+        Route("/v1/files/{id}", _endpoint("openai", files.retrieve), methods=["GET"]),
+        Route("/v1/files/{id}", _endpoint("openai", files.delete), methods=["DELETE"]),
+        Route("/v1/files/{id}/content", _endpoint("openai", files.content), methods=["GET"]),
+        Route("/v1/batches", _endpoint("openai", batches.create), methods=["POST"]),
+        Route("/v1/batches", _endpoint("openai", batches.index), methods=["GET"]),
+        Route("/v1/batches/{id}", _endpoint("openai", batches.retrieve), methods=["GET"]),
+        Route("/v1/batches/{id}/cancel", _endpoint("openai", batches.cancel), methods=["POST"]),
     ]
 
 
@@ -44,6 +61,7 @@ def _control_routes() -> list[Route]:
     return [
         Route("/sim/health", control.health),
         Route("/sim/bill", control.bill),
+        Route("/sim/batches", control.batches, methods=["GET", "POST"]),
         Route("/sim/requests", control.requests),
         Route("/sim/clock", control.clock, methods=["POST"]),
         Route("/sim/faults", control.faults, methods=["GET", "POST", "DELETE"]),
@@ -52,9 +70,9 @@ def _control_routes() -> list[Route]:
     ]
 
 
-def _endpoint(provider: Provider, serve: Serve) -> Endpoint:
+def _endpoint(provider: Provider, serve: Serve, kind: type[Exchange] = Exchange) -> Endpoint:
     async def endpoint(request: Request) -> ASGIApp:
-        return await Exchange(request.app.state.sim, request, provider).respond(serve)
+        return await kind(request.app.state.sim, request, provider).respond(serve)
 
     return endpoint
 

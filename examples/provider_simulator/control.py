@@ -1,4 +1,4 @@
-"""The endpoints under /sim: bill, recorded requests, clock, faults, reset, prices."""
+"""The endpoints under /sim: bill, batches, recorded requests, clock, faults, reset, prices."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from examples.provider_simulator.batch_report import report
 from examples.provider_simulator.simulator import Simulator
 
 
@@ -23,8 +24,23 @@ async def health(request: Request) -> Response:
 
 
 async def bill(request: Request) -> Response:
-    detail = request.query_params.get("detail", "") not in {"", "0", "false"}
-    return _json(_sim(request).bill.as_json(detail=detail))
+    return _json(_sim(request).bill.as_json(detail=_detail(request)))
+
+
+async def batches(request: Request) -> Response:
+    """What became of every batch and row; POST changes the settings of those that come."""
+    batches = _sim(request).batches
+    if request.method == "POST":
+        try:
+            batches.settings = batches.settings.changed(orjson.loads(await request.body()))
+        except ValueError as error:
+            return _json({"error": str(error)}, 400)
+        return _json({"settings": batches.settings.as_json()})
+    return _json(report(batches, detail=_detail(request)))
+
+
+def _detail(request: Request) -> bool:
+    return request.query_params.get("detail", "") not in {"", "0", "false"}
 
 
 async def requests(request: Request) -> Response:
@@ -40,6 +56,7 @@ async def clock(request: Request) -> Response:
         _sim(request).clock.advance(float(body["advance_s"]))
     except (ValueError, TypeError, KeyError) as error:
         return _json({"error": f'{error}; send {{"advance_s": seconds}}'}, 400)
+    await _sim(request).batches.caught_up()
     return _json({"now": _sim(request).clock.now()})
 
 

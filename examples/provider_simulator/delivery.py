@@ -66,7 +66,7 @@ class Delivery:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         work = asyncio.ensure_future(self._stream_out(send) if self._stream else self._send_whole(send))
-        gone = asyncio.ensure_future(_disconnected(receive))
+        gone = asyncio.ensure_future(disconnected(receive))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -123,6 +123,7 @@ def _start(headers: list[tuple[bytes, bytes]], length: int | None = None) -> Mes
     return {"type": "http.response.start", "status": 200, "headers": headers}
 
 
-async def _disconnected(receive: Callable[[], Awaitable[Message]]) -> None:
+async def disconnected(receive: Callable[[], Awaitable[Message]]) -> None:
+    """Returns once the caller has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -55,3 +55,7 @@ def invalid(param: str, message: str) -> ApiError:
 def missing(param: str) -> ApiError:
     """400: the required field `param` is absent."""
     return ApiError(400, f"{param}: Field required", param=param, code="missing_required_parameter")
+
+
+def server_error() -> ApiError:
+    return ApiError(500, "The server had an error while processing your request", code="server_error")

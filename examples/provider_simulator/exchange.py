@@ -10,23 +10,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from examples.provider_simulator import anthropic_messages, openai_embeddings, openai_responses
-from examples.provider_simulator.answer import Answer, bounded
-from examples.provider_simulator.bill import Entry, Usage
+from examples.provider_simulator import anthropic_messages, generation, openai_embeddings
+from examples.provider_simulator.bill import Entry
 from examples.provider_simulator.cache_store import CacheUse
-from examples.provider_simulator.call import Api, Call, Chunk, Reply, Surroundings
+from examples.provider_simulator.call import Api, Call, Chunk, Surroundings
 from examples.provider_simulator.delivery import Delivery, Meter
 from examples.provider_simulator.errors import ApiError, Provider
 from examples.provider_simulator.faults import Rule, Target, raise_error
-from examples.provider_simulator.fields import Json, parse_object
+from examples.provider_simulator.fields import parse_object
 from examples.provider_simulator.latency import latency_of
 from examples.provider_simulator.simulator import Simulator
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-
 
 class Exchange:
-    """A request in progress. `api` is "" for what is not billed, such as listing models."""
+    """A request in progress."""
+
+    max_body_bytes = 32 * 1024 * 1024
 
     def __init__(self, sim: Simulator, request: Request, provider: Provider) -> None:
         self.sim = sim
@@ -40,16 +39,20 @@ class Exchange:
     async def respond(self, serve: Callable[["Exchange"], ASGIApp]) -> ASGIApp:
         """Read and record the request, let `serve` answer it, and put errors into the provider's words."""
         try:
-            self.raw = await self.request.body()
+            self.raw = await self.read()
             self.sim.recorder.record(self.request, self.raw, self.started)
             self.workspace = self.admitted(_key(self.request))
-            _check_size(self.raw)
+            self._check_size()
             return serve(self)
         except ClientDisconnect:
             return Response(status_code=499)
         except ApiError as error:
             headers = self.headers | ({"retry-after": str(error.retry_after_s)} if error.retry_after_s else {})
             return self.json(error.body(self.provider, self.request_id), error.status, headers)
+
+    async def read(self) -> bytes:
+        """The body, as it is recorded and parsed."""
+        return await self.request.body()
 
     def admitted(self, key: str) -> str:
         """Whose request it is."""
@@ -76,6 +79,10 @@ class Exchange:
             raise_error(rule, self.provider)
         return rule
 
+    def _check_size(self) -> None:
+        if len(self.raw) > self.max_body_bytes:
+            raise ApiError(413, f"Request exceeds the maximum size of {self.max_body_bytes} bytes")
+
     def meter(self, call: Call, used: CacheUse, reply_id: str, output: int) -> Meter:
         return Meter(
             output,
@@ -89,7 +96,7 @@ class Exchange:
                     model=call.model,
                     api=call.api,
                     stream=call.stream,
-                    usage=_usage(call, used, tokens),
+                    usage=generation.usage_of(call, used, tokens),
                     usage_reported=reported,
                 )
             ),
@@ -112,25 +119,13 @@ class Exchange:
 
 def generate(api: Api, exchange: Exchange) -> ASGIApp:
     """Chat, Responses and Messages."""
-    sim = exchange.sim
     call = api.parse(parse_object(exchange.raw), exchange.surroundings())
     rule = exchange.fault(call)
-    answers = tuple(_answer(sim, call) for _ in range(call.choices))
-    used = sim.look_up(call, exchange.workspace, exchange.started)
-    usage = _usage(call, used, sum(answer.tokens for answer in answers))
-    reply = Reply(
-        call=call,
-        id=api.id_prefix + uuid4().hex,
-        created=int(exchange.started),
-        usage=usage,
-        answers=answers,
-        show_usage=not (rule and rule.fault == "no_stream_usage"),
-    )
-    body = api.whole(reply)
-    if call.api == "responses" and call.body.get("store") is not False:
-        _store(exchange, call, body)
-    chunks = api.stream(reply) if call.stream else [Chunk(orjson.dumps(body))]
-    meter = exchange.meter(call, used, reply.id, usage.output)
+    shown = not (rule and rule.fault == "no_stream_usage")
+    made = generation.generate(exchange.sim, api, call, exchange.workspace, exchange.started, show_usage=shown)
+    reply, usage = made.reply, made.reply.usage
+    chunks = api.stream(reply) if call.stream else [Chunk(orjson.dumps(made.body))]
+    meter = exchange.meter(call, made.used, reply.id, usage.output)
     return exchange.deliver(call, chunks, meter, rule, usage.all_input - usage.cache_read)
 
 
@@ -149,27 +144,6 @@ def count_tokens(exchange: Exchange) -> ASGIApp:
 
 def stored_response(exchange: Exchange) -> ASGIApp:
     return exchange.json(exchange.sim.responses.get(exchange.workspace, exchange.request.path_params["id"]))
-
-
-def _answer(sim: Simulator, call: Call) -> Answer:
-    return bounded(sim.mind.answer(call.conversation, call.model), call.max_tokens, call.conversation.stop)
-
-
-def _usage(call: Call, used: CacheUse, output: int) -> Usage:
-    rest = call.conversation.tokens - used.read - used.write_5m - used.write_1h
-    return Usage(rest, used.read, used.write_5m, used.write_1h, output)
-
-
-def _store(exchange: Exchange, call: Call, body: Json) -> None:
-    earlier = call.body.get("previous_response_id")
-    items = exchange.sim.responses.items(exchange.workspace, earlier) if earlier else []
-    items = [*items, *openai_responses.input_items(call.body), *body["output"]]
-    exchange.sim.responses.keep(exchange.workspace, body, items)
-
-
-def _check_size(raw: bytes) -> None:
-    if len(raw) > MAX_BODY_BYTES:
-        raise ApiError(413, f"Request exceeds the maximum size of {MAX_BODY_BYTES} bytes")
 
 
 def _key(request: Request) -> str:

@@ -4,30 +4,57 @@ import random
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from examples.provider_simulator.errors import ApiError
+from examples.provider_simulator.errors import ApiError, server_error
 
-FaultKind = Literal["400", "429", "500", "529", "timeout", "cut_stream", "no_stream_usage"]
+FaultKind = Literal[
+    "400",
+    "429",
+    "500",
+    "529",
+    "timeout",
+    "cut_stream",
+    "no_stream_usage",
+    "commit_then_drop",
+    "commit_then_500",
+    "slow_commit",
+    "list_lag",
+    "row_error",
+    "expire",
+    "cancelled",
+    "token_limit_exceeded",
+]
 _KINDS = get_args(FaultKind)
-_FIELDS = {"match", "fault", "times", "rate", "hang_s", "after_chunks", "retry_after_s"}
-_MATCH = {"model", "api", "key", "stream", "contains"}
-_NUMBERS = ("rate", "hang_s", "after_chunks", "retry_after_s")
+_FIELDS = {"match", "fault", "times", "rate", "hang_s", "after_chunks", "retry_after_s", "share"}
+_MATCH = {"model", "api", "call", "key", "stream", "contains"}
+_NUMBERS = ("rate", "hang_s", "after_chunks", "retry_after_s", "share")
+_SHARES = ("rate", "share")
+_STREAM_ALONE = {"cut_stream", "no_stream_usage"}
+_CHANGE_ALONE = {"commit_then_drop", "commit_then_500", "slow_commit"}
+CALL_FAULTS = frozenset({"400", "429", "500", "529", "timeout"} | _STREAM_ALONE | _CHANGE_ALONE)
+"""How one request goes; the others say what becomes of a batch, of its rows and of lists, and are drawn apart."""
+OUTCOME_FAULTS = frozenset({"expire", "cancelled", "token_limit_exceeded"})
 MAX_RULES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What of a request a rule can match."""
+    """What of a request a rule can match. `call` names those of files and batches: "create", "retrieve", ..."""
 
     model: str
     api: str
     key: str
     stream: bool
     text: str
+    call: str = ""
+    changes: bool = False
 
 
 @dataclass(slots=True)
 class Rule:
-    """`times_left` None: without end. `rate`: the share of matching requests that it hits."""
+    """`times_left` None: without end. `rate`: the share of matching requests that it hits.
+
+    `share`: of a batch's rows, those that finish before it expires or is cancelled.
+    """
 
     fault: FaultKind
     match: dict[str, Any]
@@ -36,10 +63,13 @@ class Rule:
     hang_s: float = 30.0
     after_chunks: int = 3
     retry_after_s: int = 1
+    share: float = 0.5
     hits: int = 0
 
     def matches(self, target: Target) -> bool:
-        if self.fault in {"cut_stream", "no_stream_usage"} and not target.stream:
+        if self.fault in _STREAM_ALONE and not target.stream:
+            return False
+        if self.fault in _CHANGE_ALONE and not target.changes:
             return False
         wanted = {name: value for name, value in self.match.items() if name != "contains"}
         same = all(getattr(target, name) == value for name, value in wanted.items())
@@ -77,9 +107,12 @@ class Faults:
             raise ValueError(f"rules: more than {MAX_RULES}; DELETE /sim/faults first")
         self.rules += rules
 
-    def draw(self, target: Target) -> Rule | None:
+    def draw(self, target: Target, among: frozenset[str] = CALL_FAULTS) -> Rule | None:
+        """The rule that hits, if one does, of those whose fault is `among` these."""
         for rule in self.rules:
-            if rule.times_left != 0 and rule.matches(target) and self._random.random() < rule.rate:
+            if rule.fault not in among or rule.times_left == 0:
+                continue
+            if rule.matches(target) and self._random.random() < rule.rate:
                 rule.hits += 1
                 if rule.times_left is not None:
                     rule.times_left -= 1
@@ -96,7 +129,7 @@ def raise_error(rule: Rule, provider: str) -> None:
             429, "Rate limit reached for requests", code="rate_limit_exceeded", retry_after_s=rule.retry_after_s
         )
     if rule.fault == "500":
-        raise ApiError(500, "The server had an error while processing your request", code="server_error")
+        raise server_error()
     if rule.fault == "529":
         raise ApiError(529 if provider == "anthropic" else 503, "Overloaded", code="server_overloaded")
 
@@ -110,8 +143,9 @@ def _rule(row: Any, path: str) -> Rule:
     match = row.get("match") or {}
     _only(match, _MATCH, f"{path}.match")
     numbers = {name: _number(row, name, path) for name in _NUMBERS if name in row}
-    if numbers.get("rate", 0) > 1:
-        raise ValueError(f"{path}.rate: {row['rate']} is not in 0..1")
+    for name in _SHARES:
+        if numbers.get(name, 0) > 1:
+            raise ValueError(f"{path}.{name}: {row[name]} is not in 0..1")
     times = int(_number(row, "times", path)) if row.get("times") is not None else None
     return Rule(fault=row["fault"], match=dict(match), times_left=times, **numbers)
 
@@ -120,7 +154,7 @@ def _number(row: dict[str, Any], name: str, path: str) -> Any:
     value = row[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise ValueError(f"{path}.{name}: {value!r} is not a number from 0 on")
-    return value if name in {"rate", "hang_s"} else int(value)
+    return value if name in {"rate", "hang_s", "share"} else int(value)
 
 
 def _only(row: Any, known: set[str], path: str) -> None:

@@ -1,7 +1,7 @@
 """The models that the simulator knows and what their tokens cost, from `prices.yaml`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,15 @@ class Model:
     usd: UsdPerMillion
     above_tokens: int
     above_usd: UsdPerMillion
+    batch_usd: UsdPerMillion = field(default_factory=dict)
+    above_batch_usd: UsdPerMillion = field(default_factory=dict)
 
-    def price(self, kind: str, input_tokens: int) -> Decimal:
+    def price(self, kind: str, input_tokens: int, *, batch: bool = False) -> Decimal:
         """USD per million tokens of a kind in a request with `input_tokens` of input, cached ones included."""
         long = self.above_tokens and input_tokens > self.above_tokens
+        if batch:
+            usd = self.above_batch_usd if long else self.batch_usd
+            return usd.get(kind, usd["input"])
         return (self.above_usd if long else self.usd)[kind]
 
 
@@ -69,6 +74,8 @@ def _model(name: str, row: Mapping[str, Any]) -> Model:
         usd=_decimals(row["usd"]),
         above_tokens=above.get("tokens", 0),
         above_usd=_decimals(above.get("usd", {})),
+        batch_usd=_decimals(row["batch_usd"]),
+        above_batch_usd=_decimals(above.get("batch_usd", {})),
     )
 
 

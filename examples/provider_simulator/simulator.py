@@ -3,15 +3,19 @@
 import random
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from examples.provider_simulator import cache_automatic, cache_breakpoints, cache_marked
+from examples.provider_simulator.batch_settings import Settings
+from examples.provider_simulator.batches import Batches
 from examples.provider_simulator.bill import Bill
 from examples.provider_simulator.cache_store import CacheStore, CacheUse
 from examples.provider_simulator.call import Call
 from examples.provider_simulator.clock import Clock
 from examples.provider_simulator.errors import ApiError
 from examples.provider_simulator.faults import Faults
+from examples.provider_simulator.files import Files
 from examples.provider_simulator.mind import Mind
 from examples.provider_simulator.prices import Catalogue
 from examples.provider_simulator.recorder import Recorder
@@ -30,21 +34,28 @@ class Simulator:
         latency_scale: float = 1.0,
         keys: Mapping[str, str] | None = None,
         replicas: Replicas | None = None,
+        batch_settings: Settings | None = None,
     ) -> None:
         self.latency_scale = latency_scale
         self.keys = keys
         self.clock = Clock()
+        self._fresh_batches = partial(Batches, seed, self.clock, batch_settings or Settings())
         self.catalogue = Catalogue()
         self.faults = Faults(seed)
         self.bill = Bill()
         self.cache = CacheStore()
         self.recorder = Recorder()
         self.responses = StoredResponses()
+        self.files = Files()
+        self.batches = self._fresh_batches()
         self.replicas = replicas or Replicas()
         self.mind = Mind(seed, random.Random(f"wording {seed}"))
 
     def reset(self) -> None:
-        """Forget all but the clock and the settings."""
+        """Forget all but the clock and what the simulator was started with."""
+        self.batches.close()
+        self.batches = self._fresh_batches()
+        self.files = Files()
         self.bill = Bill()
         self.cache.clear()
         self.faults.clear()

@@ -1,6 +1,7 @@
 """Where the simulator's prices and LiteLLM's price map differ. The two are kept by different people on purpose."""
 
 import importlib.util
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,24 @@ def rows(model: Model, theirs: dict[str, Any]) -> list[Row]:
     found: list[Row] = [
         (model.name, kind, usd, per_million(theirs.get(FIELDS[kind]))) for kind, usd in model.usd.items()
     ]
+    above = f"_above_{model.above_tokens // 1000}k_tokens"
     for kind, usd in model.above_usd.items():
-        field = f"{FIELDS[kind]}_above_{model.above_tokens // 1000}k_tokens"
-        found.append((model.name, f"{kind} above {model.above_tokens}", usd, per_million(theirs.get(field))))
+        found.append((model.name, f"{kind}{above}", usd, per_million(theirs.get(FIELDS[kind] + above))))
+    found += batch_rows(model, model.batch_usd, theirs, "")
+    found += batch_rows(model, model.above_batch_usd, theirs, above)
     if model.cache == "marked":
         minimum = theirs.get("prompt_cache_min_tokens")
         found.append((model.name, "minimum", Decimal(model.minimum), minimum and Decimal(minimum)))
     return found
+
+
+def batch_rows(model: Model, usd: Mapping[str, Decimal], theirs: dict[str, Any], tier: str) -> Iterator[Row]:
+    """LiteLLM has no price of a batch's one-hour writes, and an output price of 0 for embeddings."""
+    for kind in usd.keys() - {"cache_write_1h"}:
+        field = f"{FIELDS[kind]}{tier}_batches"
+        yield model.name, f"{kind}{tier} in batches", usd[kind], per_million(theirs.get(field))
+    if "cache_read" not in usd and model.cache and not tier:
+        assert f"{FIELDS['cache_read']}_batches" not in theirs
 
 
 def per_million(usd: float | None) -> Decimal | None:
