@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -144,6 +144,12 @@ def time_look_up(route: str, took_s: float) -> None:
     _child(look_up_seconds, route).observe(took_s)
 
 
+def count_lane(lane: str, why: str) -> None:
+    """One decision of lever 3: `batch`, or `live-` and why; in shadow mode what had been batched is `shadow-batch`."""
+    result = lane if lane == "batch" else "shadow-batch" if why == "shadow" else f"live-{why}"
+    _child(requests, "batch", result).inc()
+
+
 def count_skipped(levers: Iterable[str], unknown: int) -> None:
     """The levers that a way out took from one request; ``unknown`` words of its skip header name none."""
     for lever in levers:
@@ -167,6 +173,11 @@ def scrape() -> bytes:
         merged.register(_AllWorkers())
         return generate_latest(merged)
     return generate_latest(registry)
+
+
+def serve(host: str, port: int) -> None:
+    """Answer scrapes of this process from a thread of its own. Raises OSError where it can not listen."""
+    start_http_server(port, host, registry=registry)
 
 
 _logged_at: dict[tuple[str, str], float] = {}  # bounded: reasons are words of this code, never of a request

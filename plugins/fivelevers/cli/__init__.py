@@ -12,6 +12,7 @@ from fivelevers.cli.check import check
 from fivelevers.cli.demo import demo
 from fivelevers.cli.down import down
 from fivelevers.cli.explain import app as explain
+from fivelevers.cli.ext_proc import ext_proc
 from fivelevers.cli.forget import forget
 from fivelevers.cli.judge import app as judge
 from fivelevers.cli.off import off
@@ -37,6 +38,7 @@ app.add_typer(judge, name="judge")
 app.add_typer(cache, name="cache")
 app.command()(up)
 app.command()(down)
+app.command("ext-proc")(ext_proc)
 app.command()(check)
 app.command()(schema)
 app.command()(report)

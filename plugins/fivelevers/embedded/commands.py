@@ -38,7 +38,7 @@ def litellm(config: Path, port: int, workers: int) -> list[str]:
     return [*command, "--timeout_worker_healthcheck", str(_WORKER_PING_LIMIT_S)]
 
 
-def envoy(env: Mapping[str, str], config: Path) -> list[str]:
+def envoy(env: Mapping[str, str], config: Path, concurrency: int = 2) -> list[str]:
     """Without hot restart, whose shared memory other Envoys on this machine would contend for. Logs within a second."""
-    command = [str(binaries.envoy(env)), "--config-path", str(config), "--concurrency", "2"]
+    command = [str(binaries.envoy(env)), "--config-path", str(config), "--concurrency", str(concurrency)]
     return [*command, "--disable-hot-restart", "--file-flush-interval-msec", "1000"]

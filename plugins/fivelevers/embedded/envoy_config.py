@@ -8,24 +8,33 @@ import yaml
 from fivelevers.embedded.ports import HOST
 from fivelevers.errors import StackError
 
+_FILTER = "fivelevers_filter"
 
-def bound(source: Path, *, listener: int, admin: int, litellm: int) -> str:
-    """YAML text: the first listener, the admin interface and the cluster `litellm` on these loopback ports."""
+
+def bound(source: Path, *, listener: int, admin: int, litellm: int, filter_: int | None = None) -> str:
+    """YAML text: the first listener, the admin interface and the cluster `litellm` on these loopback ports.
+
+    So is the filter's cluster, where there is one; without a port of its own nothing of ours listens there.
+    """
     config: dict[str, Any] = yaml.safe_load(source.read_text())
     try:
         resources = config["static_resources"]
         resources["listeners"][0]["address"] = _address(listener)
         config["admin"]["address"] = _address(admin)
-        cluster = next(each for each in resources["clusters"] if each["name"] == "litellm")
-        cluster["load_assignment"]["endpoints"] = [
-            {"lb_endpoints": [{"endpoint": {"address": _address(litellm)}}]},
-        ]
-    except (KeyError, IndexError, TypeError, StopIteration) as error:
+        clusters = {each["name"]: each for each in resources["clusters"]}
+        clusters["litellm"]["load_assignment"]["endpoints"] = _endpoint(litellm)
+        if _FILTER in clusters and filter_ is not None:
+            clusters[_FILTER]["load_assignment"]["endpoints"] = _endpoint(filter_)
+    except (KeyError, IndexError, TypeError) as error:
         raise StackError(
             f"{source}: needs static_resources.listeners[0], admin and a static cluster named `litellm` ({error!r});"
             " compare it with envoy/envoy.yaml"
         ) from error
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def _endpoint(port: int) -> list[dict[str, Any]]:
+    return [{"lb_endpoints": [{"endpoint": {"address": _address(port)}}]}]
 
 
 def _address(port: int) -> dict[str, Any]:

@@ -48,6 +48,14 @@ def operator() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
+def off_at_start() -> bool:
+    """FIVELEVERS_OFF. In doubt off: who sets this variable wants quiet."""
+    off = os.environ.get("FIVELEVERS_OFF", "").lower() not in {"", "0", "false", "no"}
+    if off:
+        _log.warning("FIVELEVERS_OFF is set: no lever acts in this process, requests are metered all the same")
+    return off
+
+
 class Switches:
     """The board of one process. Thread-safe; ``current`` never waits and never raises.
 

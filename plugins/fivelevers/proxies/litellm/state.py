@@ -34,7 +34,7 @@ from fivelevers.stores.judge_spend import JudgeSpend
 from fivelevers.stores.policy_file import PolicyFile
 from fivelevers.stores.prefixes import Prefixes
 from fivelevers.stores.redis_async import answers_url
-from fivelevers.stores.switches import Switches
+from fivelevers.stores.switches import Switches, off_at_start
 from fivelevers.switch import EVERY_LEVER
 from fivelevers.unread import Writes
 
@@ -91,7 +91,7 @@ class State:
             meter,
             PrefixWatch(redis_url, meter, prices, terms, tokenizers),
             switches,
-            off=_off(),
+            off=off_at_start(),
             terms=terms,
             prefixes=Prefixes(redis_url),
             tokenizers=tokenizers,
@@ -118,14 +118,6 @@ class State:
 
 
 def _nothing(made: Calibrated, counted: Audits) -> None: ...
-
-
-def _off() -> bool:
-    """In doubt off: who sets this variable wants quiet."""
-    off = os.environ.get("FIVELEVERS_OFF", "").lower() not in {"", "0", "false", "no"}
-    if off:
-        _log.warning("FIVELEVERS_OFF is set: no lever acts in this process, requests are metered all the same")
-    return off
 
 
 def _prices() -> PriceBook:
