@@ -8,7 +8,14 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from examples.provider_simulator import control, exchange, openai_batches, openai_files, replica_server
+from examples.provider_simulator import (
+    anthropic_batches,
+    control,
+    exchange,
+    openai_batches,
+    openai_files,
+    replica_server,
+)
 from examples.provider_simulator.anthropic_messages import MESSAGES
 from examples.provider_simulator.errors import ApiError, Provider
 from examples.provider_simulator.exchange import Exchange
@@ -34,6 +41,7 @@ def _provider_routes() -> list[Route]:
         Route("/v1/responses/{id}", _endpoint("openai", exchange.stored_response), methods=["GET"]),
         Route("/v1/embeddings", _endpoint("openai", exchange.embeddings), methods=["POST"]),
         Route("/v1/messages", _endpoint("anthropic", partial(exchange.generate, MESSAGES)), methods=["POST"]),
+        *_anthropic_batch_routes(),
         Route("/v1/messages/count_tokens", _endpoint("anthropic", exchange.count_tokens), methods=["POST"]),
         *_openai_batch_routes(),
         Route("/v1/models", _models, methods=["GET"]),
@@ -54,6 +62,18 @@ def _openai_batch_routes() -> list[Route]:
         Route("/v1/batches", _endpoint("openai", batches.index), methods=["GET"]),
         Route("/v1/batches/{id}", _endpoint("openai", batches.retrieve), methods=["GET"]),
         Route("/v1/batches/{id}/cancel", _endpoint("openai", batches.cancel), methods=["POST"]),
+    ]
+
+
+def _anthropic_batch_routes() -> list[Route]:
+    batches, one = anthropic_batches, "/v1/messages/batches/{id}"
+    return [
+        Route("/v1/messages/batches", _endpoint("anthropic", batches.create, batches.Submission), methods=["POST"]),
+        Route("/v1/messages/batches", _endpoint("anthropic", batches.index), methods=["GET"]),
+        Route(one, _endpoint("anthropic", batches.retrieve), methods=["GET"]),
+        Route(one, _endpoint("anthropic", batches.delete), methods=["DELETE"]),
+        Route(f"{one}/cancel", _endpoint("anthropic", batches.cancel), methods=["POST"]),
+        Route(f"{one}/results", _endpoint("anthropic", batches.results), methods=["GET"]),
     ]
 
 

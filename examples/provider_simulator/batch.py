@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol
 
+import orjson
+
 from examples.provider_simulator.errors import Provider
+from examples.provider_simulator.fields import Json
 
 Phase = Literal["validating", "running", "finalizing", "cancelling", "ended"]
 Ending = Literal["completed", "failed", "expired", "cancelled"]
@@ -33,8 +36,9 @@ class Row:
     usd: Decimal = Decimal(0)
 
 
-def row_of(custom_id: str, body: bytes) -> Row:
-    return Row(custom_id, body, hashlib.blake2b(body, digest_size=8).hexdigest())
+def row_of(custom_id: str, body: Json) -> Row:
+    raw = bytes(memoryview(orjson.dumps(body)))  # a copy: orjson's own keep kilobytes of slack
+    return Row(custom_id, raw, hashlib.blake2b(raw, digest_size=8).hexdigest())
 
 
 class Provides(Protocol):
@@ -54,8 +58,8 @@ class Provides(Protocol):
 class Batch:
     """`order`: the indices of the rows as they finish.
 
-    It stops before its end, as `stops_as`, at `stops_at` (it expires, a cancellation is through), or, by a fault, once
-    `stops_after` rows have run.
+    It stops before its end, as `stops_as`, at `stops_at` (it expires, a cancellation is through) or, by a fault, once
+    `stops_after` rows have run. `over_limit` is a fault too: validation finds too many enqueued tokens.
     """
 
     id: str
@@ -74,6 +78,7 @@ class Batch:
     stops_as: Ending = "expired"
     listed_at: float = 0.0
     over_limit: bool = False
+    deleted: bool = False
     faults: list[str] = field(default_factory=list)
     entered: dict[str, float] = field(default_factory=dict)
     ran: int = 0

@@ -34,7 +34,8 @@ def start(exchange: Exchange, batch_id: str, model: str, rows: Sequence[Row], do
 
 def _apply_rules(exchange: Exchange, batch: Batch) -> None:
     faults, what = exchange.sim.faults, target(exchange, "batches", "create", batch.model)
-    lag, outcome = faults.draw(what, LIST_FAULTS), faults.draw(what, OUTCOME_FAULTS)
+    foreign = {"token_limit_exceeded"} if exchange.provider == "anthropic" else set()
+    lag, outcome = faults.draw(what, LIST_FAULTS), faults.draw(what, OUTCOME_FAULTS - foreign)
     if lag:
         batch.listed_at = batch.created_at + lag.hang_s
     if outcome and outcome.fault == "token_limit_exceeded":

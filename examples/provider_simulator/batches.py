@@ -14,7 +14,7 @@ from examples.provider_simulator.clock import Clock
 from examples.provider_simulator.errors import ApiError, Provider
 
 MAX_ROWS = 500_000
-SLICE_S = 0.01  # how long rows run before other requests get their turn
+SLICE_S = 0.003  # how long rows run before other requests get their turn
 
 
 class Batches:
@@ -45,14 +45,14 @@ class Batches:
 
     def find(self, batch_id: str, workspace: str, provider: Provider) -> Batch:
         batch = self.by_id.get(batch_id)
-        if batch is None or (batch.workspace, batch.provider) != (workspace, provider):
+        if batch is None or batch.deleted or (batch.workspace, batch.provider) != (workspace, provider):
             raise ApiError(404, f"No batch found with id '{batch_id}'.", param="batch_id")
         return batch
 
     def newest_first(self, workspace: str, provider: Provider) -> list[Batch]:
         """Those that a list shows by now."""
         now = self._clock.now()
-        every = [batch for batch in reversed(self.by_id.values()) if batch.listed_at <= now]
+        every = [batch for batch in reversed(self.by_id.values()) if batch.listed_at <= now and not batch.deleted]
         return [batch for batch in every if (batch.workspace, batch.provider) == (workspace, provider)]
 
     def unfinished(self, workspace: str, model: str) -> Iterator[Batch]:
@@ -71,7 +71,7 @@ class Batches:
         until = self._clock.now()
         self._woken.set()
         while not self._closed and self._due and self._due[0][0] <= until:
-            await asyncio.sleep(SLICE_S / 2)
+            await asyncio.sleep(SLICE_S)
 
     def close(self) -> None:
         """Stop where it is; may be called from any thread."""

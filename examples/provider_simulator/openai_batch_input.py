@@ -89,7 +89,7 @@ def _row(line: bytes, endpoint: str, seen: set[str]) -> tuple[Row, Json]:
     if not isinstance(body, dict):
         raise _WrongLine("missing_required_parameter", "Missing required parameter: 'body'.", "body")
     seen.add(custom_id)
-    return row_of(custom_id, orjson.dumps(body)), body
+    return row_of(custom_id, body), body
 
 
 def _check_model(body: Json, endpoint: str, catalogue: Catalogue, found: Input) -> None:

@@ -93,10 +93,10 @@ class Job:
         if not lines:
             return None
         name = f"{batch.id}_{kind}.jsonl"
-        content = b"\n".join(lines) + b"\n"
+        content = b"".join(lines)
         return self.sim.files.add(batch.workspace, name, "batch_output", content, now=at, kept_s=self.kept_s).id
 
 
 def _line(row: Row, response: Json | None, error: Json | None) -> bytes:
     line = {"id": f"batch_req_{uuid4().hex}", "custom_id": row.custom_id, "response": response, "error": error}
-    return orjson.dumps(line)
+    return orjson.dumps(line) + b"\n"

@@ -64,11 +64,12 @@ def test_errors_commit_nothing(oai: openai.OpenAI, simulator: Running, fault: st
 
 def test_a_slow_commit_is_not_there_at_first(oai: openai.OpenAI, simulator: Running) -> None:
     file = upload(oai, LINES)
-    simulator.sim.faults.add({"fault": "slow_commit", "hang_s": 0.6, "times": 1})
+    simulator.sim.faults.add({"fault": "slow_commit", "hang_s": 1.6, "times": 1})
     with pytest.raises(openai.APITimeoutError):
         create(oai.with_options(timeout=0.1), file)
     assert list(oai.batches.list()) == []
-    time.sleep(0.4)
+    while not simulator.sim.batches.by_id:
+        time.sleep(0.01)
     assert len(oai.batches.list().data) == 1
 
 
