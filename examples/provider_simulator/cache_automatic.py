@@ -21,6 +21,8 @@ def look_up(
     store: CacheStore, conversation: Conversation, model: Model, key: str, now: float, *, day: bool = False
 ) -> CacheUse:
     """What a request that starts at `now` reads, and the steps it leaves behind. `key` is workspace and cache key."""
+    if conversation.tokens < model.minimum:
+        return CacheUse()
     ttl_s, longest_s = (DAY_S, DAY_S) if day else (IDLE_S, LONGEST_S)
     read, entries, reading = 0, [], True
     for length, prefix in prompt_steps(conversation, chain(b"", key, model.name), STEP_TOKENS):
@@ -29,9 +31,7 @@ def look_up(
         read = length if reading else read
         fresh = Entry(length, ttl_s, now + ttl_s, now + longest_s)
         entries.append((prefix, refreshed(entry, now) if entry else fresh))
-    if read < model.minimum:
-        read = 0
-    return CacheUse(read=read, entries=tuple(entries))
+    return CacheUse(read=read if read >= model.minimum else 0, entries=tuple(entries))
 
 
 def prompt_steps(conversation: Conversation, start: bytes, size: int) -> Iterator[tuple[int, bytes]]:
