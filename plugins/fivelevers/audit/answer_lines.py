@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from math import sqrt
 from statistics import NormalDist
 
@@ -21,6 +22,14 @@ class Charge:
 
 
 NO_CHARGE = Charge()
+
+
+class Taken(StrEnum):
+    """Whether lever 2 had answered a call; what is similar is not known before the last one."""
+
+    NO = "no"
+    PERHAPS = "perhaps"
+    SURELY = "surely"
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from fivelevers.audit.asked import Asked
+from fivelevers.audit.manner import NOTHING_TOLD, Manner
 from fivelevers.levers.prompt_cache.opening import Opening
 from fivelevers.policy import Caller
 from fivelevers.prices import PriceBook, Usage
@@ -68,6 +69,7 @@ class LoggedCall:
     request: Request | None = None
     opening: Opening | None = None
     asked: Asked | None = None
+    manner: Manner = NOTHING_TOLD
 
 
 def with_provider(call: LoggedCall, prices: PriceBook) -> LoggedCall:

@@ -16,6 +16,7 @@ from fivelevers.audit import fields
 from fivelevers.audit.answers import Said, said_in, said_in_stream
 from fivelevers.audit.asked import asked_of
 from fivelevers.audit.calls import LeftOutError, LoggedCall, Reason
+from fivelevers.audit.manner import manner_of
 from fivelevers.audit.prompts import prompt
 from fivelevers.levers.semantic_cache.cacheable import REFUSED_FOR
 from fivelevers.metering.content import KEPT
@@ -23,7 +24,7 @@ from fivelevers.policy import Caller
 
 REQUESTS = ("request", "request_body", "requestBody", "kwargs", "input")
 RESPONSES = ("response", "response_body", "responseBody", "output")
-_OF_A_REQUEST = KEPT | REFUSED_FOR | {"cache"}  # the log's own fields may stand beside them
+_OF_A_REQUEST = KEPT | REFUSED_FOR | {"cache", "background"}  # the log's own fields may stand beside them
 _INNER = ("body", "json", "data")
 _TIMES = (
     "timestamp",
@@ -58,6 +59,7 @@ def call(place: str, row: Mapping[str, Any]) -> LoggedCall:
     if usage is None:
         raise LeftOutError(Reason.NO_TOKENS)
     text, request, opening = prompt(None, body, usage.prompt)
+    caller = _caller(row, outer)
     return LoggedCall(
         place=place,
         at=at,
@@ -65,7 +67,7 @@ def call(place: str, row: Mapping[str, Any]) -> LoggedCall:
         provider=fields.text(row, "provider", "custom_llm_provider"),
         deployment=None,
         alias=alias or model,
-        caller=_caller(row, outer),
+        caller=caller,
         route=None,
         usage=usage,
         logged_usd=fields.usd(row, "cost", "cost_usd", "response_cost"),
@@ -73,6 +75,12 @@ def call(place: str, row: Mapping[str, Any]) -> LoggedCall:
         request=request,
         opening=opening,
         asked=asked_of(request, body, _said(row, answer), fields.moment(row, *_ENDS)),
+        manner=manner_of(
+            body,
+            api=request.api if request else None,
+            streamed=True if _chunks(row) is not None else None,
+            agent=caller.headers.get("user-agent") or fields.text(row, "user_agent"),
+        ),
     )
 
 
@@ -99,8 +107,13 @@ def _response(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _said(row: Mapping[str, Any], answer: Mapping[str, Any]) -> Said | None:
-    chunks = next((found for name in RESPONSES if isinstance(found := fields.unpacked(row.get(name)), list)), None)
+    chunks = _chunks(row)
     return said_in(answer) if chunks is None else said_in_stream(chunks)
+
+
+def _chunks(row: Mapping[str, Any]) -> list[Any] | None:
+    """Of a response that was streamed."""
+    return next((found for name in RESPONSES if isinstance(found := fields.unpacked(row.get(name)), list)), None)
 
 
 def _inner(value: Mapping[str, Any]) -> Mapping[str, Any]:

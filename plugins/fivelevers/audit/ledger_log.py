@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fivelevers.audit.answers import Said, ended_whole
 from fivelevers.audit.asked import Asked, asked_of, asked_without_prompt
 from fivelevers.audit.calls import Account, LeftOutError, LoggedCall, Reason, Text
+from fivelevers.audit.manner import manner_of
 from fivelevers.audit.prompts import prompt
 from fivelevers.policy import Caller
 from fivelevers.request import Api, Request
@@ -67,6 +68,7 @@ def _call(place: str, stored: StoredCall) -> LoggedCall:
         request=request,
         opening=opening,
         asked=_asked(stored, api, request),
+        manner=manner_of(stored.request or {}, api=api, streamed=stored.stream),
     )
 
 

@@ -9,6 +9,7 @@ from fivelevers.audit import fields
 from fivelevers.audit.answers import said_in
 from fivelevers.audit.asked import asked_of
 from fivelevers.audit.calls import LeftOutError, LoggedCall, Reason
+from fivelevers.audit.manner import Manner, agent_in, manner_of
 from fivelevers.audit.prompts import prompt
 from fivelevers.policy import Caller
 from fivelevers.request import Api
@@ -60,11 +61,33 @@ def call(place: str, row: Mapping[str, Any], body: Mapping[str, Any], key: str |
         request=request,
         opening=opening,
         asked=asked_of(request, body, said_in(fields.part(row, "response")), fields.moment(row, "endTime", "end_time")),
+        manner=_manner(row, body, metadata),
     )
 
 
-def _caller(row: Mapping[str, Any], metadata: Mapping[str, Any], key: str | None) -> Caller:
+def _manner(row: Mapping[str, Any], body: Mapping[str, Any], metadata: Mapping[str, Any]) -> Manner:
+    agent = fields.text(row, "user_agent") or fields.text(metadata, "user_agent") or agent_in(_tags(row))
+    return manner_of(
+        body,
+        api=API_OF_CALL.get(str(row.get("call_type")), Api.OTHER) if row.get("call_type") else None,
+        streamed=_streamed(row, body),
+        agent=agent,
+    )
+
+
+def _streamed(row: Mapping[str, Any], body: Mapping[str, Any]) -> bool | None:
+    """Where no field says so, by the time of the first token: LiteLLM notes the end where there was no stream."""
+    told = next((value for value in (row.get("stream"), body.get("stream")) if isinstance(value, bool)), None)
+    first, end = fields.moment(row, "completionStartTime"), fields.moment(row, "endTime")
+    return told if told is not None or first is None or end is None else first < end
+
+
+def _tags(row: Mapping[str, Any]) -> tuple[str, ...]:
     tags = fields.unpacked(row.get("request_tags"))
+    return tuple(map(str, tags)) if isinstance(tags, list) else ()
+
+
+def _caller(row: Mapping[str, Any], metadata: Mapping[str, Any], key: str | None) -> Caller:
     return Caller(
         path=str(metadata.get("user_api_key_request_route") or ""),
         headers={},
@@ -73,5 +96,5 @@ def _caller(row: Mapping[str, Any], metadata: Mapping[str, Any], key: str | None
         team=fields.text(row, "team_id") or fields.text(metadata, "user_api_key_team_id"),
         team_alias=fields.text(metadata, "user_api_key_team_alias"),
         end_user=fields.text(row, "end_user"),
-        tags=tuple(map(str, tags)) if isinstance(tags, list) else (),
+        tags=_tags(row),
     )

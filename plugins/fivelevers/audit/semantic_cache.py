@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from fivelevers.audit.answer_lines import NO_CHARGE, AnswerLine, Charge
+from fivelevers.audit.answer_lines import NO_CHARGE, AnswerLine, Charge, Taken
 from fivelevers.audit.asked import Asked
 from fivelevers.audit.calls import LoggedCall
 from fivelevers.audit.duplicates import WAIT_S, FirstAnswers, Same
@@ -34,17 +34,18 @@ class SemanticCacheAudit:
         self._questions = Questions()
         self.callers_unknown = 0
 
-    def see(self, call: LoggedCall, route: str, charge: Charge | None) -> None:
-        """The next call, on ``route``; ``charge`` None: its price is not known."""
+    def see(self, call: LoggedCall, route: str, charge: Charge | None) -> Taken:
+        """The next call, on ``route``; ``charge`` None: its price is not known. Tells whether the same was answered."""
         line = self._lines.setdefault((route, call.model), AnswerLine(route, call.model))
         line.calls += 1
         asked = call.asked
         if asked is None:
             line.unknown += 1
-        elif asked.may_be:
-            line.may_be += 1
-            self.callers_unknown += _tenant(call.caller) == f"key:{_UNKNOWN_KEY}"
-            self._look_up(call, asked, line, charge or NO_CHARGE)
+        if asked is None or not asked.may_be:
+            return Taken.NO
+        line.may_be += 1
+        self.callers_unknown += _tenant(call.caller) == f"key:{_UNKNOWN_KEY}"
+        return self._look_up(call, asked, line, charge or NO_CHARGE)
 
     def lines(self) -> dict[tuple[str, str], AnswerLine]:
         """By route and model."""
@@ -70,12 +71,12 @@ class SemanticCacheAudit:
                 one.line.looked_at += 1
                 one.line.alone += 1
 
-    def _look_up(self, call: LoggedCall, asked: Asked, line: AnswerLine, charge: Charge) -> None:
+    def _look_up(self, call: LoggedCall, asked: Asked, line: AnswerLine, charge: Charge) -> Taken:
         wall = (line.route, _tenant(call.caller), call.alias)
         same = self._answers.see(_key(*wall, asked.digest), call.at, asked.ended, stored=asked.stored)
         if same in (Same.ANSWERED, Same.AT_ONCE):
             _count(line, same, asked, charge)
-            return
+            return Taken.SURELY if asked.sampled is False else Taken.PERHAPS
         line.too_slow += same is Same.TOO_SLOW
         if asked.question is not None and self.similar:
             self._questions.see(
@@ -88,6 +89,7 @@ class SemanticCacheAudit:
                 charge=charge,
                 line=line,
             )
+        return Taken.NO
 
 
 def _count(line: AnswerLine, same: Same, asked: Asked, charge: Charge) -> None:

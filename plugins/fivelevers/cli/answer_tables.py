@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterator
 from typing import Any
 
 from rich.table import Table
@@ -12,8 +11,9 @@ from fivelevers.audit.answer_lines import AnswerLine, total
 from fivelevers.audit.duplicates import WAIT_S
 from fivelevers.audit.lines import Line
 from fivelevers.audit.semantic_cache import SemanticCacheAudit
-from fivelevers.cli.logs import MONTH_S, Pass
-from fivelevers.cli.tables import money, short, table, usd
+from fivelevers.cli.logs import Pass
+from fivelevers.cli.savings import Ends, a_month, as_json, in_words
+from fivelevers.cli.tables import short, table
 
 _DAY_S = 86_400.0
 _MAX_WRONG = 0.03  # the lever's default
@@ -30,8 +30,8 @@ def answer_table(lines: list[Line], told: SemanticCacheAudit, done: Pass, by: st
     for line in lines:
         found = told.lines()[line.route, line.model]
         if found.may_be:
-            saving = _monthly(line, found, done)
-            cells = (f"{found.answered:,}", f"{found.at_once:,}", _similar(found), _range(saving) if saving else "-")
+            saving = a_month(_saving(line, found), done)
+            cells = (f"{found.answered:,}", f"{found.at_once:,}", _similar(found), in_words(saving) if saving else "-")
         else:
             cells = ("-", "-", "-", "prompts not in the log" if found.unknown else "may answer none")
         shown.add_row(line.route, short(line.model), *cells)
@@ -43,24 +43,11 @@ def _similar(found: AnswerLine) -> str:
     return "-" if rate is None else f"{rate[0]:.0%} ({100 * rate[1]:.0f}-{100 * rate[2]:.0f})"
 
 
-def _range(ends: tuple[Decimal, Decimal]) -> str:
-    low, high = (money(end) for end in ends)
-    return low if low == high else f"{low} to {high}"
-
-
-def _saving(line: Line, found: AnswerLine) -> tuple[Decimal, Decimal] | None:
+def _saving(line: Line, found: AnswerLine) -> Ends | None:
     """None where the log does not tell, or no price is known."""
     if not line.priced:
         return None
     return found.saving(after_lever_1=line.projected.marked < line.projected.paid)
-
-
-def _monthly(line: Line, found: AnswerLine, done: Pass) -> tuple[Decimal, Decimal] | None:
-    saving = _saving(line, found)
-    if saving is None or not done.span_s:
-        return None
-    factor = Decimal(MONTH_S / done.span_s)
-    return saving[0] * factor, saving[1] * factor
 
 
 def answer_notes(told: SemanticCacheAudit, done: Pass) -> Iterator[str]:
@@ -164,8 +151,8 @@ def answer_record(line: Line, told: SemanticCacheAudit, done: Pass) -> dict[str,
         "sampled": found.sampled,
         "without_prompt": found.blind,
         "similar": _similar_record(found, done) if found.rate is not None else None,
-        "saving_usd": _ends(_saving(line, found)),
-        "saving_a_month_usd": _ends(_monthly(line, found, done)),
+        "saving_usd": as_json(_saving(line, found)),
+        "saving_a_month_usd": as_json(a_month(_saving(line, found), done)),
     }
 
 
@@ -187,7 +174,3 @@ def _similar_record(found: AnswerLine, done: Pass) -> dict[str, Any]:
         "judged_hits_needed": [least, most],
         "days_to_judge_them": None if days is None else [days, days * most / least],
     }
-
-
-def _ends(ends: Iterable[Decimal] | None) -> list[str] | None:
-    return None if ends is None else [usd(round(end, 6)) for end in ends]

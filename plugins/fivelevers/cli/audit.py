@@ -14,6 +14,7 @@ from fivelevers.cli.logs import AsJson, PolicyPath, PriceMap, Prices, ShowText, 
 from fivelevers.errors import FiveLeversError
 
 if TYPE_CHECKING:
+    from fivelevers.audit.calls import LoggedCall
     from fivelevers.audit.semantic_cache import SemanticCacheAudit
 
 Logs = Annotated[
@@ -46,10 +47,14 @@ def audit(
     That needs the prompts. Token counts alone tell what was read from the providers' caches, and written for nothing.
     Lever 2 is projected on what is left: calls that are the same as an earlier one, and where prompts are in the log
     and MiniLM is installed (the extra minilm), questions that are similar to one.
+    Lever 3 gathers what speaks for and against somebody waiting for an answer, and prices what is left at the rates of
+    the providers' Batch APIs. Who waits is not decided: no log tells that.
 
     Exit code 0: the logs were read; 1: there is no usable call in them; 2: could not run.
     """
     # SQLAlchemy loads here: `fivelevers --help` shall not wait for it.
+    from fivelevers.audit.batch import BatchAudit
+    from fivelevers.audit.calls import with_provider
     from fivelevers.audit.prompt_cache import PromptCacheAudit
     from fivelevers.audit.semantic_cache import SemanticCacheAudit
     from fivelevers.cli.audit_tables import audit_json, audit_tables
@@ -57,22 +62,24 @@ def audit(
     from fivelevers.providers.minilm import installed
 
     try:
-        told, answers = PromptCacheAudit(price_book(prices, price_map)), SemanticCacheAudit(similar=installed())
-        done = go_through(
-            logs,
-            by,
-            load(Path(policy)) if policy else None,
-            lambda call, route: answers.see(call, route, told.see(call, route)),
-        )
+        book = price_book(prices, price_map)
+        told, answers, batch = PromptCacheAudit(book), SemanticCacheAudit(similar=installed()), BatchAudit(book)
+
+        def see(call: LoggedCall, route: str) -> None:
+            call = with_provider(call, book)
+            charge = told.see(call, route)
+            batch.see(call, route, charge, answers.see(call, route, charge))
+
+        done = go_through(logs, by, load(Path(policy)) if policy else None, see)
         if answers.similar:
             _look_up(answers)
     except (FiveLeversError, OSError) as error:
         Console(stderr=True, highlight=False).print(f"fivelevers audit: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
     if as_json:
-        print(audit_json(told, answers, done, by, show_text=show_text))  # noqa: T201
+        print(audit_json(told, answers, batch, done, by, show_text=show_text))  # noqa: T201
     else:
-        Console(highlight=False).print(audit_tables(told, answers, done, by, show_text=show_text))
+        Console(highlight=False).print(audit_tables(told, answers, batch, done, by, show_text=show_text))
     raise typer.Exit(0 if done.account.calls else 1)
 
 

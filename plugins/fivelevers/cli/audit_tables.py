@@ -12,14 +12,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fivelevers.audit.batch import BatchAudit
+from fivelevers.audit.batch_lines import BatchLines
 from fivelevers.audit.calls import DAMAGE, Account
 from fivelevers.audit.calls import Text as Kept
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
 from fivelevers.audit.prompt_cache import PromptCacheAudit
 from fivelevers.audit.semantic_cache import SemanticCacheAudit
 from fivelevers.cli.answer_tables import answer_notes, answer_record, answer_table
+from fivelevers.cli.batch_tables import batch_notes, batch_record, batch_table
 from fivelevers.cli.difference_tables import difference_records, difference_tables
-from fivelevers.cli.logs import MONTH_S, Pass
+from fivelevers.cli.logs import Pass
+from fivelevers.cli.savings import a_month, as_json, in_words
 from fivelevers.cli.tables import money, short, table, usd
 from fivelevers.levers.prompt_cache.terms import Style
 
@@ -39,18 +43,19 @@ _ASSUMPTIONS = (
 
 
 def audit_tables(
-    told: PromptCacheAudit, answers: SemanticCacheAudit, done: Pass, by: str, *, show_text: bool
+    told: PromptCacheAudit, answers: SemanticCacheAudit, batch: BatchAudit, done: Pass, by: str, *, show_text: bool
 ) -> RenderableType:
     """What the logs tell, what the levers had made of it, where prompts part, and what is not known."""
-    lines, parts = told.lines(), list[RenderableType]()
+    lines, lever_3, parts = told.lines(), batch.lines(), list[RenderableType]()
     if lines:
         parts += [_told_table(lines, by), _projection_table(lines, done, by), answer_table(lines, answers, done, by)]
+        parts.append(batch_table(lines, answers, lever_3, done, by))
     sums = told.differences.tally.sums()
     if sums:
         examples = told.differences.examples if show_text else {}
         parts += [difference_tables(sums, by, examples=examples), Text()]
-    of_lever_1 = (*_found(lines), *_not_known(lines, done), *_assumed(lines))
-    notes = (*_period(done), *of_lever_1, *answer_notes(answers, done), *_account(done.account))
+    of_levers = (*_found(lines), *_not_known(lines, done), *_assumed(lines), *answer_notes(answers, done))
+    notes = (*_period(done), *of_levers, *batch_notes(lines, lever_3), *_account(done.account))
     return Group(*parts, *(Text(note) for note in notes))
 
 
@@ -70,21 +75,13 @@ def _projection_table(lines: list[Line], done: Pass, by: str) -> Table:
     title = "Lever 1, provider prompt cache: what went in, as it was paid and marked"
     shown = table(title, by, "model", "calls", "paid", "marked", "saving a month")
     for line in lines:
-        projected, saving = line.projected, _monthly(line, done)
+        projected, saving = line.projected, a_month(line.saving, done)
         if saving is None:
             shown.add_row(line.route, short(line.model), "-", money(line.input_usd), "-", _why_not(line))
             continue
-        amounts = (money(projected.paid), money(projected.marked), _range(saving))
+        amounts = (money(projected.paid), money(projected.marked), in_words(saving))
         shown.add_row(line.route, short(line.model), f"{projected.calls:,}", *amounts)
     return shown
-
-
-def _monthly(line: Line, done: Pass) -> tuple[Decimal, Decimal] | None:
-    saving = line.saving
-    if saving is None or not done.span_s:
-        return None
-    factor = Decimal(MONTH_S / done.span_s)
-    return saving[0] * factor, saving[1] * factor
 
 
 def _why_not(line: Line) -> str:
@@ -96,11 +93,6 @@ def _why_not(line: Line) -> str:
     if line.style not in ACTS_ON:
         return "no rules known"
     return "prompts not in the log" if not line.projected.calls else "one moment"
-
-
-def _range(ends: tuple[Decimal, Decimal]) -> str:
-    low, high = (money(end) for end in ends)
-    return low if low == high else f"{low} to {high}"
 
 
 def _period(done: Pass) -> Iterator[str]:
@@ -164,8 +156,10 @@ def _account(account: Account) -> Iterator[str]:
         yield f"{what}: {left.rows:,} x {reason.value} (the first: {left.first})."
 
 
-def audit_json(told: PromptCacheAudit, answers: SemanticCacheAudit, done: Pass, by: str, *, show_text: bool) -> str:
-    lines, tally = told.lines(), told.differences.tally
+def audit_json(
+    told: PromptCacheAudit, answers: SemanticCacheAudit, batch: BatchAudit, done: Pass, by: str, *, show_text: bool
+) -> str:
+    lines, lever_3, tally = told.lines(), batch.lines(), told.differences.tally
     examples = told.differences.examples if show_text else {}
     return json.dumps(
         {
@@ -177,17 +171,20 @@ def audit_json(told: PromptCacheAudit, answers: SemanticCacheAudit, done: Pass, 
                 for reason, left in done.account.left.items()
             ],
             "prompts": {kept.value: count for kept, count in done.account.texts.items()},
-            "lines": [_record(line, answers, done, by) for line in lines],
+            "lines": [_record(line, answers, lever_3, done, by) for line in lines],
             "differences": difference_records(tally.sums(), by, examples),
             "assumptions": [*_ASSUMPTIONS] if any(line.saving for line in lines) else [],
-            "notes": [*_found(lines), *_not_known(lines, done), *answer_notes(answers, done)],
+            "notes": [
+                *(*_found(lines), *_not_known(lines, done)),
+                *(*answer_notes(answers, done), *batch_notes(lines, lever_3)),
+            ],
         },
         indent=2,
     )
 
 
-def _record(line: Line, answers: SemanticCacheAudit, done: Pass, by: str) -> dict[str, Any]:
-    saving, month, told = line.saving, _monthly(line, done), line.projected
+def _record(line: Line, answers: SemanticCacheAudit, lever_3: BatchLines, done: Pass, by: str) -> dict[str, Any]:
+    saving, month, told = line.saving, a_month(line.saving, done), line.projected
     return {
         by: line.route,
         "model": line.model,
@@ -210,18 +207,15 @@ def _record(line: Line, answers: SemanticCacheAudit, done: Pass, by: str) -> dic
                 "paid_usd": usd(told.paid),
                 "replayed_usd": usd(told.as_it_was),
                 "marked_usd": usd(told.marked),
-                "saving_usd": _ends(saving),
-                "saving_a_month_usd": _ends(month),
+                "saving_usd": as_json(saving),
+                "saving_a_month_usd": as_json(month),
                 "at_most_usd": usd(line.at_most_usd),
                 "not_known": _why_not(line) if month is None else None,
             },
             "semantic_cache": answer_record(line, answers, done),
+            "batch": batch_record(line, answers, lever_3, done),
         },
     }
-
-
-def _ends(ends: Iterable[Decimal] | None) -> list[str] | None:
-    return None if ends is None else [usd(round(end, 6)) for end in ends]
 
 
 def _input(lines: Iterable[Line]) -> Decimal:

@@ -33,6 +33,7 @@ class StoredCall:
     key_alias: str | None
     team: str | None
     api: str
+    stream: bool
     alias: str
     model: str
     provider: str
@@ -97,6 +98,6 @@ def _call(row: Row[Any], keys: Keys) -> StoredCall:
 
 
 _SAME = (
-    "event_id", "started_at", "route", "key", "key_alias", "team", "api", "alias", "model", "provider", "deployment",
-    "success", "cost_usd", "finish_reason", "digest",
+    "event_id", "started_at", "route", "key", "key_alias", "team", "api", "stream", "alias", "model", "provider",
+    "deployment", "success", "cost_usd", "finish_reason", "digest",
 )  # fmt: skip

@@ -10,8 +10,10 @@ import pytest
 from fivelevers.audit import ledger_log
 from fivelevers.audit.asked import Asked
 from fivelevers.audit.calls import Account, LoggedCall, Reason, Text
+from fivelevers.audit.manner import Manner
 from fivelevers.metering.event import UsageSource, to_record
 from fivelevers.prices import Usage
+from fivelevers.request import Api
 from fivelevers.stores.content_key import Keys
 from fivelevers.stores.ledger import Ledger
 from tests.unit.events import attempt
@@ -85,3 +87,9 @@ def test_what_lever_2_goes_by_is_there_with_content_and_without(ledger: Ledger) 
     assert with_text.digest == "d0"
     assert truncated is not None
     assert not truncated.stored
+
+
+def test_the_ledger_knows_what_was_streamed_and_called(ledger: Ledger) -> None:
+    ledger.insert([to_record(attempt(stream=True)), to_record(attempt(stream=False))])
+    calls, _ = read(ledger, keys())
+    assert {call.manner for call in calls} == {Manner(Api.CHAT, True), Manner(Api.CHAT, False)}

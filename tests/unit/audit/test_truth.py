@@ -56,7 +56,7 @@ async def test_the_bill_falls_by_what_was_projected() -> None:
         for call, body in zip(calls, bodies, strict=True):
             audit.see(call, call.alias)
             sim.clock.advance(max(started + call.at - calls[0].at - sim.clock.now(), 0))
-            paid_again += await billed(client, call, with_marks(body, watched), prices)
+            paid_again += await billed(client, call, with_marks({**body, "stream": False}, watched), prices)
     lines = audit.lines()
     paid, projected = (sum(getattr(line.projected, name) for line in lines) for name in ("paid", "marked"))
     assert projected < paid * Decimal("0.7")

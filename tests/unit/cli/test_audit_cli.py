@@ -38,7 +38,7 @@ def test_as_json(told: dict[str, Any]) -> None:
     assert float(projection["marked_usd"]) < float(projection["paid_usd"])
     assert projection["not_known"] is None
     assert lines["handbook-rag-claude"]["projections"]["prompt_cache"]["not_known"] == "prompts not in the log"
-    assert told["prompts"] == {"whole": 218, "absent": 3}
+    assert told["prompts"] == {"whole": 310, "absent": 3}
     assert {left["reason"] for left in told["left_out"]} == {
         "a call that failed",
         "answered from a cache of the proxy, so no provider was paid",
@@ -81,6 +81,37 @@ def test_what_was_not_looked_for_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     assert line["projections"]["semantic_cache"]["similar"] is None
 
 
+def test_lever_3_is_projected_with_its_evidence(told: dict[str, Any]) -> None:
+    lines = {(line["route"], line["calls"]): line["projections"]["batch"] for line in told["lines"]}
+    tickets, agent, bare = (
+        lines[name] for name in (("ticket-pipeline", 92), ("coding-agent", 118), ("handbook-rag-claude", 1))
+    )
+    assert (tickets["calls_that_may_go"], tickets["calls_with_a_sign"], tickets["calls_waited_for"]) == (92, 92, 0)
+    (caller,) = tickets["callers"]
+    assert (caller["key"], caller["signs"], caller["words"]) == (
+        "operations",
+        {"named": 92, "burst": 92},
+        ["pipeline"],
+    )
+    low, high = map(float, tickets["saving_usd"])
+    cost = next(float(line["cost_usd"]) for line in told["lines"] if line["route"] == "ticket-pipeline")
+    half = 0.5 - tickets["assumed_rescued"]  # what Haiku's batches cost
+    assert low == high == pytest.approx(cost * half, abs=1e-6)
+    assert (agent["calls_that_may_go"], agent["saving_usd"], agent["not_known"]) == (0, None, "somebody waits")
+    assert sum(agent["callers"][0]["waited_for"].values()) + sum(agent["callers"][1]["waited_for"].values()) == 118
+    assert (bare["callers"][0]["streaming_not_known"], bare["callers"][0]["replies_not_known"]) == (1, 1)
+    assert any("Who waits no log tells" in note for note in told["notes"])
+
+
+def test_lever_3_stands_on_what_lever_2_leaves(tmp_path: Path) -> None:
+    (line,) = json.loads(run("audit", faq(tmp_path), "--json").stdout)["lines"]
+    found = line["projections"]["batch"]
+    assert (found["answered_by_lever_2"], found["calls_that_may_go"], found["calls_with_a_sign"]) == (2, 2, 0)
+    each = (100 * 2e-6) + (1000 * 8e-6)
+    half = 0.5 - found["assumed_rescued"]
+    assert [float(end) for end in found["saving_usd"]] == pytest.approx([0, 2 * each * half], abs=1e-6)
+
+
 def test_similar_questions_are_told_with_what_is_missing(told: dict[str, Any]) -> None:
     pytest.importorskip("onnxruntime")
     lines = {(line["route"], line["calls"]): line["projections"]["semantic_cache"] for line in told["lines"]}
@@ -101,7 +132,9 @@ def test_the_timestamp_is_found_and_its_text_not_shown(told: dict[str, Any]) -> 
     assert "text" not in dearest
 
 
-def test_prompts_are_shown_to_who_asks_alone() -> None:
+def test_prompts_are_shown_to_who_asks_alone(told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Quillbarn" not in json.dumps(told)
+    monkeypatch.setattr("fivelevers.providers.minilm.installed", lambda: False)  # which takes its time
     for command in (("audit", LOG), ("explain", "prefix", "--logs", LOG)):
         for form in ((), ("--json",)):
             hidden, shown = run(*command, *form).stdout, run(*command, *form, "--show-text").stdout
@@ -111,21 +144,24 @@ def test_prompts_are_shown_to_who_asks_alone() -> None:
 
 
 def test_as_a_table() -> None:
-    text = run("audit", LOG, SPEND).stdout
+    text = " ".join(run("audit", LOG, SPEND).stdout.split())
     for words in (
         "What the logs tell",
         "Lever 1, provider prompt cache",
         "Lever 2, semantic answer cache",
+        "Lever 3, batch lane",
+        "of 92 calls 92 named so (pipeline), 92 in bursts (2)",
         "saving a month",
         "Where like prompts part",
     ):
         assert words in text
     assert "Move the timestamp behind what stays the same" in text
-    assert "223 rows, 221 calls" in text
+    assert "315 rows, 313 calls" in text
     assert "1 x a call that failed" in text
 
 
-def test_by_key_and_by_the_routes_of_a_policy(tmp_path: Path) -> None:
+def test_by_key_and_by_the_routes_of_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fivelevers.providers.minilm.installed", lambda: False)
     by_key = json.loads(run("audit", LOG, "--by", "key", "--json").stdout)
     assert {line["key"] for line in by_key["lines"]} > {"platform", "mobile"}
     (tmp_path / "policy.yaml").write_text("routes: [{name: agents, match: {model: coding-*}}]")
