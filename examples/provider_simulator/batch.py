@@ -152,6 +152,8 @@ class Batch:
             row.body = b""
             if row.state == "waiting":
                 row.state = _LEFT[ending]
+        if ending == "cancelled":
+            self.entered.setdefault("cancelling", at)
         self.ending = ending
         self.enter("ended", at)
         self.does.ends(self, at)

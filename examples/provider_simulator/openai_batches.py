@@ -95,7 +95,7 @@ def cancel(exchange: Exchange) -> ASGIApp:
 def index(exchange: Exchange) -> ASGIApp:
     def work() -> Response:
         every = exchange.sim.batches.newest_first(exchange.workspace, "openai")
-        return exchange.json(page([_Asked.of(batch).as_json() for batch in every], exchange))
+        return exchange.json(page(every, lambda batch: _Asked.of(batch).as_json(), exchange))
 
     return act(exchange, "batches", "list", work)
 

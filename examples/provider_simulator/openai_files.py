@@ -1,7 +1,6 @@
 """/v1/files (https://developers.openai.com/api/reference/resources/files)."""
 
 from functools import partial
-from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -107,11 +106,12 @@ def delete(exchange: Exchange) -> ASGIApp:
 
 def index(exchange: Exchange) -> ASGIApp:
     purpose = exchange.request.query_params.get("purpose")
-    files = list(exchange.sim.files.newest_first(exchange.workspace, exchange.started))
+    every = exchange.sim.files.newest_first(exchange.workspace, exchange.started)
+    files = [file for file in every if purpose in (None, file.purpose)]
     if exchange.request.query_params.get("order", "desc") == "asc":
         files.reverse()
-    rows: list[Any] = [file_json(file) for file in files if purpose in (None, file.purpose)]
-    return act(exchange, "files", "list", lambda: exchange.json(page(rows, exchange, limit=10_000, most=10_000)))
+    shown = partial(page, files, file_json, exchange, limit=10_000, most=10_000)
+    return act(exchange, "files", "list", lambda: exchange.json(shown()))
 
 
 def _asked_for(exchange: Exchange) -> StoredFile:

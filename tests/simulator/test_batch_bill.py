@@ -67,6 +67,19 @@ def test_a_row_that_came_twice_is_told(oai: openai.OpenAI, simulator: Running) -
     assert "detail" not in simulator.http.get("/sim/batches").json()
 
 
+def test_reset_stops_batches_and_forgets_them(oai: openai.OpenAI, simulator: Running) -> None:
+    settings(simulator, seconds=100)
+    batch = submit(oai, [line(1)])
+    simulator.http.post("/sim/reset")
+    simulator.http.post("/sim/clock", json={"advance_s": 100})
+    body = simulator.http.get("/sim/batches").json()
+    assert (body["batches"], body["settings"]["seconds"]) == ([], None)
+    assert list(oai.files.list()) == []
+    with pytest.raises(openai.NotFoundError):
+        oai.batches.retrieve(batch.id)
+    assert simulator.sim.bill.requests == 0
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [

@@ -144,7 +144,7 @@ def command(tmp_path: Path) -> Iterator[str]:
     faults, keys = tmp_path / "faults.yaml", tmp_path / "keys.yaml"
     faults.write_text("- {fault: '429', match: {model: gpt-4o}}\n", encoding="utf-8")
     keys.write_text("gateway: sk-1\n", encoding="utf-8")
-    options = ["--latency-scale", "0", "--faults", str(faults), "--keys", str(keys)]
+    options = ["--latency-scale", "0", "--batch-seconds", "0.5", "--faults", str(faults), "--keys", str(keys)]
     process = subprocess.Popen(
         [sys.executable, "-m", "examples.provider_simulator", *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -162,6 +162,8 @@ def test_the_command_announces_itself_and_serves(command: str) -> None:
         assert client.chat.completions.create(model="gpt-4.1", messages=HI).usage is not None
         with pytest.raises(openai.RateLimitError):
             client.chat.completions.create(model="gpt-4o", messages=HI)
+    httpx.post(f"{found.group(1)}/sim/reset")
+    assert httpx.get(f"{found.group(1)}/sim/batches").json()["settings"]["seconds"] == 0.5
 
 
 def test_help_teaches() -> None:
