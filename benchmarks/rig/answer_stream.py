@@ -66,8 +66,10 @@ class Judge:
     def same(self, one: str, other: str) -> bool:
         return (one == other) != (self._draws.random() < self._noise)
 
-    async def compare(self, question: str, fresh: str, stored: Sequence[str]) -> Verdict:
-        """As the product's judges are asked."""
+    async def compare(
+        self, question: str, fresh: str, stored: Sequence[str], *, expects_first: bool = False
+    ) -> Verdict:
+        """As the product's judges are asked; it has one opinion."""
         return self.verdict(fresh, stored)
 
     def verdict(self, fresh: str, stored: Sequence[str]) -> Verdict:

@@ -26,6 +26,9 @@ from fivelevers.prices import Usage
 
 LONGEST_BYTES = 750  # of a question: what stands behind an embedder's 256 tokens it does not see, and it may differ
 WARM_S = 300.0  # for how long a provider keeps a prefix at the least: asked again within it, it had been read
+# A score from which a judge who does not agree is heard twice. Of a judge that errs once in 70 times, each such error
+# splits an answer in two, and they part the questions to come between them.
+EXPECTED_FROM = 0.9
 LEASE_S = 60.0  # for the one who asks the provider: a request that takes longer is asked again by those who wait
 
 
@@ -41,7 +44,9 @@ class Tier(StrEnum):
 
 
 class Judging(Protocol):
-    async def compare(self, question: str, fresh: str, stored: Sequence[str]) -> Verdict: ...
+    async def compare(
+        self, question: str, fresh: str, stored: Sequence[str], *, expects_first: bool = False
+    ) -> Verdict: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,16 +215,19 @@ async def learn(
     the question that led to it. Raises StoreError.
     """
     stored = [(one, answer) for one in compare if (answer := await memory.answer(asked.scope, one)) is not None]
-    verdict = await judges.compare(asked.text, fresh.text, [answer.text for _, answer in stored]) if stored else UNKNOWN
-    ids = [one for one, _ in stored]
+    ids, texts = [one for one, _ in stored], [answer.text for _, answer in stored]
+    expected = _expects(found, ids)
+    verdict = await judges.compare(asked.text, fresh.text, texts, expects_first=expected) if stored else UNKNOWN
     said = _said(found, verdict, ids)
     if found.result is Result.AUDIT and said is Said.DIFFERENT and found.decision is not None:
         await memory.forget_question(asked.scope, found.decision.question or "")
     same_as = None if verdict.same is None else ids[verdict.same]
+    # What surely is near an answer, and nobody can say whether it is another one, would only stand in that one's way.
+    contested = expected and verdict.said is None
     await memory.store(
         asked.scope,
         asked.question,
-        found.vector,
+        None if contested else found.vector,
         asked.signature,
         answer=same_as or new_id,
         new=None if same_as else fresh,
@@ -229,6 +237,12 @@ async def learn(
         given=(new_id, fresh) if same_as else None,
     )
     return Learnt(said, verdict.by)
+
+
+def _expects(found: Found, ids: Sequence[str]) -> bool:
+    """Whether a judge that does not find the first of these to say the same surprises."""
+    decision = found.decision
+    return decision is not None and decision.score >= EXPECTED_FROM and ids[:1] == [decision.answer]
 
 
 def _said(found: Found, verdict: Verdict, ids: Sequence[str]) -> Said | None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from fivelevers.errors import EmbedderError, StoreError
 from fivelevers.levers.semantic_cache.guards import Guard, refusals
-from fivelevers.levers.semantic_cache.judging import UNKNOWN, Verdict, asked, by_equality, by_similarity, heard
+from fivelevers.levers.semantic_cache.judging import UNKNOWN, Said, Verdict, asked, by_equality, by_similarity, heard
 from fivelevers.levers.semantic_cache.memory import Embedder, Vector
 from fivelevers.levers.semantic_cache.signature import signature_of
 from fivelevers.policy import Judge
@@ -35,8 +35,14 @@ class Judges:
     purse: Purse
     ask: Callable[[str, Sequence[dict[str, str]]], Awaitable[str | None]]
 
-    async def compare(self, question: str, fresh: str, stored: Sequence[str]) -> Verdict:
-        """Which stored answer says what the fresh one says. A judge that fails does not know."""
+    async def compare(
+        self, question: str, fresh: str, stored: Sequence[str], *, expects_first: bool = False
+    ) -> Verdict:
+        """Which stored answer says what the fresh one says. A judge that fails does not know.
+
+        ``expects_first``: all else says that it is the first. A model that names another one, or none, is then asked
+        once more, the other way round; where it contradicts itself, nobody knows.
+        """
         if not stored:
             return UNKNOWN
         verdict = by_equality(fresh, stored)
@@ -44,6 +50,9 @@ class Judges:
             verdict = await self._by_embedding(fresh, stored)
         if verdict.said is None:
             verdict = await self._by_model(question, fresh, stored)
+            if expects_first and verdict.said is not None and verdict.same != 0:
+                again = await self._by_model(question, stored[0], [fresh])
+                verdict = verdict if again.said is Said.DIFFERENT else UNKNOWN
         return verdict
 
     async def _by_embedding(self, fresh: str, stored: Sequence[str]) -> Verdict:

@@ -40,6 +40,7 @@ class Told:
     def __init__(self) -> None:
         self.embedded: list[str] = []
         self.knows = True
+        self.expected: list[bool] = []
 
     async def embed(self, texts: Sequence[str], *, behind: bool = False) -> list[Sequence[float]]:
         self.embedded += texts
@@ -47,7 +48,8 @@ class Told:
             raise EmbedderError("away")
         return [[value / sqrt(sum(v * v for v in PLACES[text])) for value in PLACES[text]] for text in texts]
 
-    async def compare(self, question: str, fresh: str, stored: Sequence[str]) -> Judged:
+    async def compare(self, question: str, fresh: str, stored: Sequence[str], *, expects_first: bool = False) -> Judged:
+        self.expected.append(expects_first)
         if not self.knows:
             return UNKNOWN
         same = next((at for at, text in enumerate(stored) if text == fresh), None)
@@ -124,6 +126,20 @@ async def test_an_alias_is_made_by_a_verdict_alone_and_keeps_its_own_answer(memo
     exact = await memory.exact(SCOPE, asked(COST).question, lease_s=0)
     assert exact.own
     assert exact.id != (await memory.exact(SCOPE, asked(PRICE).question, lease_s=0)).id
+
+
+async def test_what_nobody_can_tell_from_an_answer_near_it_is_known_word_for_word_alone(
+    memory: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = Told()
+    by.knows = False
+    monkeypatch.setattr("fivelevers.answer_caching.EXPECTED_FROM", 0.0)  # whatever is near counts as surely near
+    await told(asked(PRICE, serving=False), fresh("29"), memory, by)
+    await told(asked(COST, serving=False), fresh("29"), memory, by)
+    assert by.expected == [True]
+    near = await memory.nearest(SCOPE, (await by.embed([PRICE]))[0], 2)
+    assert [neighbour.question for neighbour in near] == [asked(PRICE).question]
+    assert (await memory.exact(SCOPE, asked(COST).question, lease_s=0)).own
 
 
 async def test_what_was_not_judged_or_is_too_old_is_not_served(memory: Answers) -> None:

@@ -19,8 +19,10 @@ class Model:
 
     version, dimension = "test", 2
 
-    def __init__(self, reply: str | None = "1", vectors: dict[str, tuple[float, float]] | None = None) -> None:
-        self.reply, self.vectors, self.asked = reply, vectors, 0
+    def __init__(
+        self, reply: str | None = "1", vectors: dict[str, tuple[float, float]] | None = None, *, then: str | None = None
+    ) -> None:
+        self.reply, self.then, self.vectors, self.asked = reply, then, vectors, 0
 
     async def embed(self, texts: Sequence[str], *, behind: bool = False) -> list[Sequence[float]]:
         if self.vectors is None:
@@ -29,7 +31,7 @@ class Model:
 
     async def ask(self, model: str, messages: Sequence[dict[str, str]]) -> str | None:
         self.asked += 1
-        return self.reply
+        return self.reply if self.asked == 1 else self.then
 
 
 class Purse:
@@ -79,6 +81,26 @@ async def test_no_model_is_asked_beyond_its_budget_or_without_knowing_it(purse: 
     model = Model()
     assert await judges(model, purse).compare("q", "a", ["b"]) == UNKNOWN
     assert model.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("reply", "then", "said", "calls"),
+    [
+        ("1", None, Said.SAME, 1),
+        ("0", "0", Said.DIFFERENT, 2),
+        ("2", "0", Said.SAME, 2),
+        ("0", "1", None, 2),
+        ("2", "1", None, 2),
+        ("0", None, None, 2),
+    ],
+    ids=["agrees", "denies twice", "names another twice", "contradicts itself", "so with another", "says no more"],
+)
+async def test_a_model_that_denies_what_all_else_says_is_heard_twice(
+    reply: str, then: str | None, said: Said | None, calls: int
+) -> None:
+    model = Model(reply, then=then)
+    verdict = await judges(model).compare("q", "a", ["b", "c"], expects_first=True)
+    assert (verdict.said, model.asked) == (said, calls)
 
 
 async def test_whoever_fails_does_not_know() -> None:

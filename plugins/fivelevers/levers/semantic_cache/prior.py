@@ -26,6 +26,7 @@ PRIOR: Final = (
     -1.377,  # entities
     -1.778,  # unrivalled
     3.073,  # supported_margin
+    -0.772,  # contrast: fitted later, on the two streams at full size, beside the others as they stood
 )
 """A constant, then one for each of ``score.FEATURES``, of which ``SPREAD`` are the standard deviations."""
 
@@ -43,6 +44,7 @@ SPREAD: Final = (
     0.365,
     0.314,
     0.286,
+    0.438,
 )
 
 PRIOR_SERVE_AT: Final = 0.97

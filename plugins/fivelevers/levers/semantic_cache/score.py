@@ -6,8 +6,10 @@ lead over every other one, do several of its questions agree, are the words the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import exp, log
 from typing import Final
 
@@ -29,6 +31,7 @@ FEATURES: Final = (
     "entities",
     "unrivalled",  # 1: no other answer here
     "supported_margin",  # margin times support
+    "contrast",  # how far it says a rival's word ("annual") where this answer's questions say another ("monthly")
 )
 
 _NO_RIVAL = 0.3  # similarity of two questions that have nothing in common
@@ -92,6 +95,7 @@ def features_of(asked: Signature, standing: Standing, neighbours: Sequence[Neigh
         *_compared(asked, [question.signature for question in standing.questions[:_COMPARED]]),
         float(standing.rival is None),
         min(max(standing.margin, -0.2), _MOST_MARGIN) * support,
+        _contrast(set(asked.words), standing, neighbours),
     )
 
 
@@ -113,6 +117,31 @@ def _compared(asked: Signature, stored: Sequence[Signature]) -> tuple[float, flo
         sum(polarity_differs(asked, signature) for signature in known) / len(known),
         sum(entities_differ(asked, signature) for signature in known) / len(known),
     )
+
+
+def _contrast(asked: set[int], standing: Standing, neighbours: Sequence[Neighbour]) -> float:
+    """In 0..1, by the rival for which it is greatest."""
+    strange = asked.difference(*(question.signature.words for question in standing.questions))
+    others = [neighbour for neighbour in neighbours if neighbour.answer != standing.answer]
+    rivals = {other.answer for other in others if not strange.isdisjoint(other.signature.words)}
+    if not rivals:
+        return 0.0
+    missing = {word: share for word, share in _shares(standing.questions).items() if word not in asked}
+    return max(
+        _exchanged(strange, missing, _shares([other for other in others if other.answer == rival])) for rival in rivals
+    )
+
+
+def _exchanged(strange: set[int], missing: Mapping[int, float], rival: Mapping[int, float]) -> float:
+    theirs = max((rival.get(word, 0.0) for word in strange), default=0.0)
+    ours = max((share * (1 - rival.get(word, 0.0)) for word, share in missing.items()), default=0.0)
+    return theirs * ours
+
+
+def _shares(questions: Sequence[Neighbour]) -> dict[int, float]:
+    """Of each word, in which share of the questions it is."""
+    count = Counter(chain.from_iterable(question.signature.words for question in questions))
+    return {word: found / len(questions) for word, found in count.items()}
 
 
 def _overlap(asked: set[int], stored: Sequence[int]) -> float:

@@ -76,6 +76,14 @@ def test_agreement_raises_the_score_and_a_near_rival_lowers_it() -> None:
     assert contested < one < agreed
 
 
+def test_a_rivals_word_in_the_place_of_this_answers_own_lowers_the_score() -> None:
+    around = [near("a", 0.95, "refund of a monthly plan"), near("b", 0.9, "refund of an annual plan")]
+    scores = [decide(signature_of(text), around, OPEN, EAGER).score for text in ("annual plan refund", "plan refund")]
+    assert scores[0] < scores[1]
+    contrast = features_of(signature_of("annual plan refund"), standings(around)[0], around)[FEATURES.index("contrast")]
+    assert contrast == 1.0
+
+
 def test_a_neutral_signature_can_still_be_scored() -> None:
     assert 0 < decide(NEUTRAL, [replace(near("a", 0.9), signature=NEUTRAL)], OPEN, EAGER).score < 1
 
