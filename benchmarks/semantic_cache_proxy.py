@@ -169,14 +169,14 @@ def calibrated(stack: Stack, policy_file: Path) -> dict[str, Any]:
     return {name: made[name] for name in ("verdict", "questions", "tested", "needed", "proven", "chosen")}
 
 
-def loaded(stack: Stack, question: Question) -> None:
-    """Both workers load MiniLM from their first request on."""
-    deadline = time.monotonic() + 120
-    good = 0
-    while good < 6 and time.monotonic() < deadline:
-        good = good + 1 if "embedder" not in asked(stack, ON, question).said else 0
+def loaded(stack: Stack, question: Question) -> list[Reply]:
+    """Both workers load MiniLM from their first request on. Returns what was answered meanwhile."""
+    deadline, replies = time.monotonic() + 120, list[Reply]()
+    while sum("embedder" not in reply.said for reply in replies) < 6 and time.monotonic() < deadline:
         question = Question(question.text + "?", question.truth)
+        replies.append(asked(stack, ON, question))
         time.sleep(0.3)
+    return replies
 
 
 def report_line(stack: Stack, since: float) -> Line:
@@ -210,7 +210,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             keys=KEYS, simulator_args=("--latency-scale", "0"),
         )  # fmt: skip
         with stack:
-            loaded(stack, first[0])
+            warm = loaded(stack, first[0])
             shadow = [reply for (reply,) in sent(stack, [ON], first)]
             time.sleep(_SETTLES_S)
             verdict = calibrated(stack, files["policy.yaml"])
@@ -225,7 +225,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             line = report_line(stack, since)
             rows, after = list(looked_up(stack, since)), billed(stack)
     bill = {key: float(after[key] - before[key]) for key in after}
-    written = {reply.text: reply.output for reply in (*shadow, *known, *(on for _, on in pairs)) if not reply.tier}
+    written = {
+        reply.text: reply.output for reply in (*warm, *shadow, *known, *(on for _, on in pairs)) if not reply.tier
+    }
     output_usd = float(Catalogue().models[args.model.partition("/")[2]].price("output", 0)) / 1e6
     served_usd = sum(written[on.text] for _, on in pairs if on.tier) * output_usd
     return _figures(second, pairs, bill, served_usd, float(line.totals.saved)) | {
