@@ -77,6 +77,10 @@ look_up_seconds = Histogram(
     "fivelevers_semantic_cache_lookup_seconds", "Time that a request waited for its look-up.", ["route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5), registry=registry,
 )  # fmt: skip
+lane_requests = Counter(
+    "fivelevers_lane_requests", "Requests that came to the batch lane, by what became of them.", ["result"],
+    registry=registry,
+)  # fmt: skip
 spool_bytes = Gauge(
     "fivelevers_spool_bytes", "Accepted events that the ledger does not have yet.", registry=registry,
     multiprocess_mode="livemax",
@@ -148,6 +152,10 @@ def count_lane(lane: str, why: str) -> None:
     """One decision of lever 3: `batch`, or `live-` and why; in shadow mode what had been batched is `shadow-batch`."""
     result = lane if lane == "batch" else "shadow-batch" if why == "shadow" else f"live-{why}"
     _child(requests, "batch", result).inc()
+
+
+def count_in_lane(result: str) -> None:
+    _child(lane_requests, result).inc()
 
 
 def count_skipped(levers: Iterable[str], unknown: int) -> None:

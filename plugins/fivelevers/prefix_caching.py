@@ -125,6 +125,26 @@ async def consider(
     return Considered(scope, route, provider, model, request.chars, positions, rules, decision, shadow)
 
 
+async def believed(
+    request: Request,
+    rules: CacheRules,
+    prices: CachePrices,
+    memory: PrefixMemory,
+    *,
+    scope: bytes,
+    route: str,
+    tokens_per_char: float,
+    now: float,
+) -> Use:
+    """What a request would read, write and pay in full if it were sent now; nothing is remembered of the question.
+
+    Raises StoreError.
+    """
+    positions = prefix_of(request, b"", tokens_per_char, system_first=rules.style is Style.MARKS)
+    known = await memory.look(scope, [position.node for position in positions]) if positions else {}
+    return decide(positions, known, memory.hazards(route), prices, rules, now=now).expected
+
+
 def learn(considered: Considered, usage: Usage | None, memory: PrefixMemory, *, now: float) -> Correction:
     """Hold the belief against what the provider billed. ``usage`` None: the call failed, so nothing was cached."""
     reported = None

@@ -9,6 +9,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fivelevers import metrics
@@ -165,6 +166,16 @@ class Answering:
         asked, found = self.asked, self.found
         if asked is not None and found is not None and found.leads:
             self._hold(self._quietly(self.state.answers.release(asked.scope, asked.question)))
+
+    async def remember(self, body: Mapping[str, Any], fresh: StoredAnswer) -> None:
+        """An answer that came by another way than through LiteLLM's log: learnt as one in shadow mode is."""
+        asked = await self._question(body)
+        if asked is None:
+            return
+        asked = replace(asked, serving=False)
+        found = await look_up(asked, self.state.answers, self._embedder(), now=time.time())
+        if found.tier is not Tier.EXACT or found.result is not Result.HIT:
+            await self._learn(asked, found, replace(fresh, tags=self._tags()))
 
     async def _learn(self, asked: Asked, found: Found, fresh: StoredAnswer) -> None:
         compare = self._may_judge(asked, found)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fivelevers.proxies.litellm.judging import Judging
     from fivelevers.proxies.litellm.keeping import Noted
     from fivelevers.proxies.litellm.marking import Marking
+    from fivelevers.proxies.litellm.parking import Parking
     from fivelevers.proxies.litellm.pinning import Pinning
 
 # LiteLLM's errors for calls that the provider did not answer: it may have finished them, and billed them, all the same.
@@ -52,6 +53,7 @@ class Flight:
         self.marking: Marking | None = None
         self.pinning: Pinning | None = None
         self.answering: Answering | None = None
+        self.parking: Parking | None = None
         self.hit: Hit | None = None
         self.answered_by: str | None = None
         self.failed = False
@@ -78,8 +80,15 @@ class Flight:
         """Whether the request was answered from our own store. LiteLLM's log does not always say so."""
         return self.hit is not None and self.hit.given
 
+    @property
+    def parked(self) -> bool:
+        """Whether what LiteLLM took for an answer is lever 3's placeholder: there was no attempt, and is no answer."""
+        return self.parking is not None and self.parking.offer.held is not None
+
     def lost(self, deployment: Deployment) -> None:
         """An attempt whose end nobody told: it may be on the bill, so its tokens are estimated. A hit is on none."""
+        if self.parked:
+            return
         ended = failed_answer(deployment, "Interrupted", time.time())
         self.record(free(ended) if self.served else ended)
 

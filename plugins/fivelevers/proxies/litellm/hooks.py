@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -17,7 +18,7 @@ from typing import Any
 from litellm.integrations.custom_logger import CustomLogger
 
 from fivelevers import metrics
-from fivelevers.engine import prepare
+from fivelevers.engine import Answer, prepare
 from fivelevers.metering.event import Attempt
 from fivelevers.order import LEVERS
 from fivelevers.policy import EMPTY, Caller
@@ -29,11 +30,14 @@ from fivelevers.proxies.litellm.flight import Flight, current, failed_answer, fr
 from fivelevers.proxies.litellm.identity import new_request_id
 from fivelevers.proxies.litellm.judging import judging
 from fivelevers.proxies.litellm.keeping import note
+from fivelevers.proxies.litellm.lane_route import mount, mount_through
 from fivelevers.proxies.litellm.marking import marking
+from fivelevers.proxies.litellm.parking import parking, request_id_of
 from fivelevers.proxies.litellm.pinning import pinning
 from fivelevers.proxies.litellm.reading import mapping
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api, Request
+from fivelevers.stores.redis_config import LANE_URL
 from fivelevers.switch import SKIP_HEADER
 
 _UNPRICED_USD = 0.01  # so that a budget ends whatever the judge costs
@@ -76,7 +80,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             hints,
             caller,
             policy,
-            request_id=new_request_id(caller.key),
+            request_id=request_id_of(caller.key),
             now=asked_at,
             off=self.state.levers_off,
             retreated=self.state.switches.current().retreated,
@@ -94,6 +98,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.answering = answering(plan, self.state)
         if flight.answering is not None:
             flight.hit = await flight.answering.look_up(data, hints)
+        flight.parking = parking(plan, data, user_api_key_dict, self.state, answered=flight.hit is not None)
 
     async def async_filter_deployments(
         self,
@@ -110,7 +115,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight = current.get()
         return (
             None
-            if flight is None or flight.pinning is None or flight.hit is not None
+            if flight is None or flight.pinning is None or flight.hit is not None or flight.parking is not None
             else await flight.pinning.among(group, deployments, kwargs)
         )
 
@@ -121,6 +126,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             return
         deployment = reading.deployment_of(kwargs, call_type, time.time())
         flight.start(str(kwargs.get("litellm_call_id")), deployment)
+        if flight.parking is not None and flight.hit is None:
+            flight.hit = await flight.parking.chosen(kwargs, deployment)
         if flight.hit is not None or flight.charged_to is not None:
             return
         if flight.marking is not None:
@@ -147,13 +154,23 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
     ) -> None:
         flight = current.get() or self._unplanned(mapping(kwargs.get("standard_logging_object")))
         deployment = flight.end(str(kwargs.get("litellm_call_id")))
+        if flight.parked:
+            if flight.answering is not None:
+                flight.answering.ended()
+            return
         answer = reading.answer_of(kwargs, response_obj, deployment, start_time.timestamp(), end_time.timestamp())
         if flight.served:
             answer = free(answer)
         attempt = flight.record(answer)
+        if answer.usage is not None:
+            self.state.outputs.learn(flight.plan.route.name, answer.usage.output)
         if flight.charged_to is not None:
             await self._charge(attempt)
             return
+        await self._tell(flight, answer, kwargs, response_obj)
+
+    async def _tell(self, flight: Flight, answer: Answer, kwargs: dict[str, Any], response_obj: Any) -> None:
+        """Each part of the request learns what its answer was."""
         if flight.answering is not None:
             plain = None if flight.marking is None else flight.marking.plain(answer.usage)
             flight.answering.answered(kwargs, response_obj, answer, plain=plain, served=flight.served)
@@ -254,7 +271,22 @@ def _serve(state: State) -> None:
     from fivelevers.proxies.litellm.http import router
 
     proxy.app.include_router(router(state))
+    _serve_lane(proxy.app)
     state.switches.start(wait_s=2.0)  # the first request shall know what was switched off before this start
+
+
+def _serve_lane(app: Any) -> None:
+    """The lane's paths are on every proxy: without a Redis of its own, or after a fault of ours, all goes live."""
+    try:
+        from fivelevers.lane.app import LaneApp, handles
+        from fivelevers.proxies.litellm.lane import ProxyHost
+        from fivelevers.stores.lane import Lane
+
+        url = os.environ.get(LANE_URL)
+        mount(app, LaneApp(Lane(url) if url else None, ProxyHost(app)), handles)
+    except Exception as error:
+        metrics.count_bypass("batch", "mount", error)
+        mount_through(app)
 
 
 def _settle_all() -> None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import hmac
 import logging
 import os
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 import yaml
@@ -50,10 +52,16 @@ class KeyFile:
         self.path = path
         self._seen: tuple[int, int] | None = None
         self._keys: dict[str, Key] = {}
+        self._hashes: frozenset[str] = frozenset()
 
     def find(self, key: str) -> Key | None:
         self._reload()
         return self._keys.get(key)
+
+    def holds(self, key_hash: str) -> bool:
+        """Whether a key with this SHA-256 stands in it: what is left of a key where it may not be kept."""
+        self._reload()
+        return key_hash in self._hashes
 
     def _reload(self) -> None:
         try:
@@ -64,24 +72,30 @@ class KeyFile:
             self._seen = seen
             parsed = _File.model_validate(yaml.safe_load(self.path.read_text(encoding="utf-8")))
             self._keys = {entry.key: entry for entry in parsed.keys}
+            self._hashes = frozenset(sha256(key.encode()).hexdigest() for key in self._keys)
         except (OSError, yaml.YAMLError, ValidationError) as error:
             level = logging.WARNING if self._keys else logging.ERROR
             _log.log(level, "key file %s is not usable, the last good keys stay: %s", self.path, error)
 
 
-_file: KeyFile | None = None
+@lru_cache(maxsize=1)  # LiteLLM takes a bare function: its one file is read on first use
+def _opened() -> KeyFile:
+    return KeyFile(Path(os.environ.get("FIVELEVERS_KEYS", "keys.yaml")))
+
+
+def holds(key_hash: str) -> bool:
+    """Whether a key with this SHA-256 is good now, the master key included."""
+    master = os.environ.get("LITELLM_MASTER_KEY", "")
+    return key_hash == sha256(master.encode()).hexdigest() or _opened().holds(key_hash)
 
 
 async def user_api_key_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
     """LiteLLM's custom_auth entry point. A key that the file does not hold is answered with 401."""
-    global _file  # noqa: PLW0603  LiteLLM takes a bare function: its one file is read on first use
-    if _file is None:
-        _file = KeyFile(Path(os.environ.get("FIVELEVERS_KEYS", "keys.yaml")))
     presented = api_key.removeprefix("Bearer ").strip()
     master = os.environ.get("LITELLM_MASTER_KEY", "")
     if master and hmac.compare_digest(presented.encode(), master.encode()):
         return UserAPIKeyAuth(api_key=presented, key_alias="master", user_role=LitellmUserRoles.PROXY_ADMIN)
-    entry = _file.find(presented)
+    entry = _opened().find(presented)
     if entry is None:
         # Any other exception is a 500 of LiteLLM's where the Prisma client, which only a database needs, is missing.
         raise ProxyException(

@@ -41,6 +41,9 @@ class StandAside(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         if app is not None:
             app.add_api_route("/fivelevers/v1/health", self._health, methods=["GET"])
             app.add_api_route("/fivelevers/v1/metrics", self._metrics, methods=["GET"])
+            from fivelevers.proxies.litellm.lane_route import mount_through
+
+            mount_through(app)
 
     async def _health(self) -> dict[str, str]:
         return {"version": __version__, "stands_aside": self.why}

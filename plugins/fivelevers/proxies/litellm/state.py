@@ -23,6 +23,7 @@ from fivelevers.price_overrides import load_overrides
 from fivelevers.prices import PriceBook, find_litellm_map
 from fivelevers.providers.cache_rules import TermBook
 from fivelevers.proxies.litellm.embedders import Embedders
+from fivelevers.proxies.litellm.outputs import Outputs
 from fivelevers.proxies.litellm.prefix_watch import PrefixWatch
 from fivelevers.proxies.litellm.quarantine import Quarantine
 from fivelevers.stores.affinity import Affinity, RedisAffinity
@@ -69,6 +70,7 @@ class State:
     embedders: Embedders = field(default_factory=Embedders)
     judge_spend: JudgeSpend = field(default_factory=lambda: JudgeSpend(""))
     judged: dict[str, Spent] = field(default_factory=dict)  # by route of the policy
+    outputs: Outputs = field(default_factory=Outputs)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checks: CheckBook = field(default_factory=lambda: CheckBook(resolve_name))
     unsettled: set[Unsettled] = field(default_factory=set)  # bounded by the requests of a few seconds
