@@ -141,6 +141,9 @@ class BatchAudit:
         if call.manner.api not in _BATCHED:
             caller.other_api += 1
             return None
+        if call.manner.other_tier:
+            caller.other_tier += 1
+            return None
         price = self._prices.price(call.model, provider=call.provider or None, deployment=call.deployment)
         usd = cost(Usage(input=call.usage.prompt, output=call.usage.output), price, batch=True)
         caller.unpriced += charge is None

@@ -12,8 +12,9 @@ from statistics import NormalDist
 from typing import Final
 
 from fivelevers.audit.answer_lines import ZERO, Charge
+from fivelevers.policy import BatchSwitch
 
-DEADLINE_S: Final = 14_400.0
+DEADLINE_S: Final = BatchSwitch().deadline_s
 """The batch lane's default."""
 
 _NORMAL: Final = NormalDist()
@@ -74,9 +75,11 @@ class Gain:
 
 @dataclass(slots=True)
 class Caller:
-    """One key's calls with one program, to one model on one route. Calls of it that were ``answered`` by lever 2, that
-    no Batch API takes (``other_api``), that have no price (``unpriced``), or none in batches (``no_batch_price``), stay
-    as they are; so do those that somebody is seen to have waited for (``waits``).
+    """One key's calls with one program, to one model on one route.
+
+    Calls that were ``answered`` by lever 2, that no Batch API takes (``other_api``), that asked for a service tier with
+    prices of its own (``other_tier``), that have no known price (``unpriced``), or none in batches
+    (``no_batch_price``), stay as they are; so do those that somebody is seen to have waited for (``waits``).
 
     ``may``: the rest. Of these ``streams_unknown``: the log does not tell whether they were streamed,
     ``prompts_unknown``: nor, without a prompt, whether somebody replied; ``at_night``: between 22 and 6 o'clock UTC, or
@@ -95,6 +98,7 @@ class Caller:
     answered: int = 0
     other_api: int = 0
     unpriced: int = 0
+    other_tier: int = 0
     no_batch_price: int = 0
     waits: Counter[Waiting] = field(default_factory=Counter)
     may: int = 0

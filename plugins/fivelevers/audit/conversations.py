@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
+from fivelevers.levers.batch.eligibility import MIN_WAIT_S
 from fivelevers.request import Request, SegmentKind
 
-REPLY_S: Final = 3600.0
-"""A reply within this time tells that the answer was needed before: the shortest deadline that the batch lane takes."""
+REPLY_S: Final = MIN_WAIT_S
+"""A reply within this time tells that the answer was needed before the shortest deadline that the batch lane takes."""
 
 AT_MOST: Final = 50_000
 """Calls that are remembered, the latest: some 12 MB."""

@@ -13,7 +13,7 @@ from fivelevers.request import Api
 _AGENT_TAG: Final = "User-Agent: "  # how LiteLLM's request tags name it: the product, and the whole
 _BROWSER: Final = "Mozilla/"  # every browser calls itself so
 _PRODUCT: Final = re.compile(r"[^\d(;,]{0,40}")
-_TIERS: Final = ("flex", "batch")  # OpenAI's service tiers for what may take its time
+_OTHER_TIERS: Final = ("flex", "priority")  # of OpenAI: at a batch's price already, or for who is in a hurry
 _PROMPT: Final = ("messages", "input")  # a body without one is no whole body
 _CONVERSATION: Final = ("previous_response_id", "conversation")
 
@@ -21,8 +21,8 @@ _CONVERSATION: Final = ("previous_response_id", "conversation")
 @dataclass(frozen=True, slots=True)
 class Manner:
     """``api`` and ``streamed`` are None where the log does not tell. ``agent``: the program that called, without its
-    version, empty where it is not named. ``deferred``: the caller itself asked for no answer at once. ``continued``:
-    it names the answer that it goes on from.
+    version, empty where it is not named. ``deferred``: the caller itself asked for no answer at once. ``other_tier``:
+    for a service tier with prices of its own. ``continued``: it names the answer that it goes on from.
     """
 
     api: Api | None = None
@@ -30,6 +30,7 @@ class Manner:
     agent: str = ""
     browser: bool = False
     deferred: bool = False
+    other_tier: bool = False
     continued: bool = False
 
 
@@ -42,10 +43,11 @@ def manner_of(
     """``body``: the request, empty where the log does not hold it. ``streamed``: where the log says it elsewhere."""
     if streamed is None and ("stream" in body or any(name in body for name in _PROMPT)):
         streamed = body.get("stream") is True
-    deferred = body.get("background") is True or body.get("service_tier") in _TIERS
+    deferred = body.get("background") is True or body.get("service_tier") == "batch"
+    other_tier = body.get("service_tier") in _OTHER_TIERS
     continued = any(body.get(name) for name in _CONVERSATION)
     browser = (agent or "").startswith(_BROWSER)
-    return _shared(api, streamed, _product(agent or ""), browser, deferred, continued)
+    return _shared(api, streamed, _product(agent or ""), browser, deferred, other_tier, continued)
 
 
 _shared = lru_cache(maxsize=1024)(Manner)  # a log has few, and its calls stay in memory until they are in order

@@ -20,6 +20,11 @@ from fivelevers.cli.tables import short, table
 _HOUR_S = 3600
 _TOLD_AT_MOST = 5  # callers that get a sentence
 _IN_JSON_AT_MOST = 50  # callers of a line
+_STAY = (
+    ("no_batch_price", "have no price in batches"),
+    ("other_api", "are of no API with batches"),
+    ("other_tier", "asked for the flex or priority tier"),
+)
 _ASSUMED = (
     f"A batch reads nothing from a cache, and {RESCUED:.1%} of its requests are not done after "
     f"{DEADLINE_S / _HOUR_S:.0f} hours: asked again live and billed twice. Live calls cost what they cost after lever "
@@ -58,6 +63,7 @@ def _why_not(found: BatchLine) -> str:
         "no batch price": found.total("no_batch_price"),
         "price not known": found.total("unpriced"),
         "no batch API": found.total("other_api"),
+        "another service tier": found.total("other_tier"),
         "answered by lever 2": found.total("answered"),
     }
     return max(reasons, key=lambda reason: reasons[reason])
@@ -105,7 +111,7 @@ def _left_alone(callers: list[Caller]) -> Iterator[str]:
     if waits:
         found = ", ".join(f"{waits[waiting]:,} {waiting.value}" for waiting in Waiting if waits[waiting])
         yield f"Somebody waited for {waits.total():,} calls: {found}."
-    for name, why in (("no_batch_price", "have no price in batches"), ("other_api", "are of no API with batches")):
+    for name, why in _STAY:
         models = sorted({caller.model for caller in callers if getattr(caller, name)})
         if models:
             yield f"{total(callers, name):,} calls of {', '.join(models)} {why}: they stay live."
@@ -138,6 +144,7 @@ def batch_record(line: Line, answers: SemanticCacheAudit, told: BatchLines, done
         "no_batch_price": found.total("no_batch_price"),
         "price_not_known": found.total("unpriced"),
         "other_api": found.total("other_api"),
+        "other_service_tier": found.total("other_tier"),
         "dearer_in_batches": sum(caller.dearer[after] for caller in found.callers),
         "assumed_rescued": float(RESCUED),
         "callers": [_caller_record(caller, after=after) for caller in callers[:_IN_JSON_AT_MOST]],

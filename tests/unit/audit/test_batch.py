@@ -53,7 +53,7 @@ def audited(calls: Iterable[LoggedCall], taken: Taken = Taken.NO, charge: Charge
 
 
 def accounted(caller: Caller) -> int:
-    alone = caller.answered + caller.other_api + caller.unpriced + caller.no_batch_price
+    alone = caller.answered + caller.other_api + caller.other_tier + caller.unpriced + caller.no_batch_price
     return alone + caller.waits.total() + caller.may
 
 
@@ -121,6 +121,7 @@ def test_a_reply_takes_the_call_before_it_out_whatever_its_signs() -> None:
 def test_what_can_not_be_batched_is_counted_by_reason() -> None:
     other = ask(0, "a", manner=replace(QUIET, api=Api.OTHER))
     assert audited([other]).total("other_api") == 1
+    assert audited([ask(0, "a", manner=replace(QUIET, other_tier=True))]).total("other_tier") == 1
     assert audited([replace(ask(0, "a"), model="live-only")]).total("no_batch_price") == 1
     assert audited([ask(0, "a")], charge=None).total("unpriced") == 1
     assert audited([ask(0, "a")], taken=Taken.SURELY).total("answered") == 1

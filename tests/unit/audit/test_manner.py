@@ -74,19 +74,15 @@ def test_programs(tmp_path: Path, agent: str, product: str) -> None:
 
 
 def test_calls_that_ask_for_no_answer_at_once_or_go_on_from_one(tmp_path: Path) -> None:
-    told = (
-        {"background": True},
-        {"service_tier": "flex"},
-        {"service_tier": "auto"},
-        {"previous_response_id": "resp_1"},
-    )
-    found = [manner(tmp_path, {**EXCHANGE, "request": {**BODY, **more}}) for more in told]
-    assert [(one.deferred, one.continued) for one in found] == [
-        (True, False),
-        (True, False),
-        (False, False),
-        (False, True),
-    ]
+    for more, expected in (
+        ({"background": True}, (True, False, False)),
+        ({"service_tier": "batch"}, (True, False, False)),
+        ({"service_tier": "flex"}, (False, True, False)),
+        ({"service_tier": ["auto"]}, (False, False, False)),
+        ({"previous_response_id": "resp_1"}, (False, False, True)),
+    ):
+        found = manner(tmp_path, {**EXCHANGE, "request": {**BODY, **more}})
+        assert (found.deferred, found.other_tier, found.continued) == expected
     flat = {"timestamp": 1.79e9, "usage": {"prompt_tokens": 5}, **BODY, "background": True}
     assert manner(tmp_path, flat).deferred
 
