@@ -13,7 +13,7 @@ from examples.provider_simulator.exchange import Exchange
 from examples.provider_simulator.faults import Rule, Target, raise_error
 
 
-def act(  # every argument but the first three is what a fault rule can match
+def act(
     exchange: Exchange, api: str, call: str, work: Callable[[], Response], *, model: str = "", changes: bool = False
 ) -> ASGIApp:
     """The answer of `work`, or what a rule of `/sim/faults` makes of it. `changes`: it is no mere look-up."""

@@ -1,6 +1,5 @@
 """/v1/batches (https://developers.openai.com/api/reference/resources/batches)."""
 
-from dataclasses import dataclass
 from uuid import uuid4
 
 from starlette.responses import Response
@@ -35,7 +34,7 @@ def create(exchange: Exchange) -> ASGIApp:
 
     def work() -> Response:
         batch = start(exchange, f"batch_{uuid4().hex}", found.model, found.rows, job)
-        return exchange.json(batch_json(batch, job))
+        return exchange.json(batch_json(batch))
 
     return act(exchange, "batches", "create", work, model=found.model, changes=True)
 
@@ -75,51 +74,39 @@ def _kept_s(body: Json) -> float:
 
 
 def retrieve(exchange: Exchange) -> ASGIApp:
-    asked = _asked_for(exchange)
-    return act(exchange, "batches", "retrieve", lambda: exchange.json(asked.as_json()), model=asked.batch.model)
+    batch = _asked_for(exchange)
+    return act(exchange, "batches", "retrieve", lambda: exchange.json(batch_json(batch)), model=batch.model)
 
 
 def cancel(exchange: Exchange) -> ASGIApp:
-    asked = _asked_for(exchange)
+    batch = _asked_for(exchange)
 
     def work() -> Response:
-        if asked.batch.phase == "ended":
-            raise ApiError(409, f"Cannot cancel a batch with status '{asked.batch.ending}'.", code="invalid_status")
-        if asked.batch.phase != "cancelling":
-            exchange.sim.batches.cancel(asked.batch)
-        return exchange.json(asked.as_json())
+        if batch.phase == "ended":
+            raise ApiError(409, f"Cannot cancel a batch with status '{batch.ending}'.", code="invalid_status")
+        if batch.phase != "cancelling":
+            exchange.sim.batches.cancel(batch)
+        return exchange.json(batch_json(batch))
 
-    return act(exchange, "batches", "cancel", work, model=asked.batch.model, changes=True)
+    return act(exchange, "batches", "cancel", work, model=batch.model, changes=True)
 
 
 def index(exchange: Exchange) -> ASGIApp:
     def work() -> Response:
         every = exchange.sim.batches.newest_first(exchange.workspace, "openai")
-        return exchange.json(page(every, lambda batch: _Asked.of(batch).as_json(), exchange))
+        return exchange.json(page(every, batch_json, exchange))
 
     return act(exchange, "batches", "list", work)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    batch: Batch
-    job: Job
-
-    @classmethod
-    def of(cls, batch: Batch) -> "_Asked":
-        if not isinstance(batch.does, Job):
-            raise TypeError(f"{batch.id} is no batch of OpenAI's")
-        return cls(batch, batch.does)
-
-    def as_json(self) -> Json:
-        return batch_json(self.batch, self.job)
+def _asked_for(exchange: Exchange) -> Batch:
+    return exchange.sim.batches.find(exchange.request.path_params["id"], exchange.workspace, "openai")
 
 
-def _asked_for(exchange: Exchange) -> _Asked:
-    return _Asked.of(exchange.sim.batches.find(exchange.request.path_params["id"], exchange.workspace, "openai"))
-
-
-def batch_json(batch: Batch, job: Job) -> Json:
+def batch_json(batch: Batch) -> Json:
+    job = batch.does
+    if not isinstance(job, Job):
+        raise TypeError(f"{batch.id} is no batch of OpenAI's")
     started = batch.phase != "validating" and batch.ending != "failed"
     return {
         "id": batch.id,
