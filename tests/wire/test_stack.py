@@ -17,6 +17,7 @@ from fivelevers.embedded.claim import holder
 from fivelevers.embedded.process import children_of
 from fivelevers.embedded.stack import Stack
 from fivelevers.errors import StackError
+from tests.redis_server import soon
 from tests.wire.stack_host import family, still_alive, stub_litellm
 
 ROOT = Path(__file__).parents[2]
@@ -152,6 +153,40 @@ def test_the_users_own_redis_is_used_and_none_started(stubbed: pytest.MonkeyPatc
     with Stack(tmp_path, simulator=False, env={"FIVELEVERS_REDIS_URL": "redis://elsewhere:6379/3"}) as running:
         assert set(running.pids) == {"litellm", "envoy"}
         assert running.redis_url == "redis://elsewhere:6379/3"
+
+
+BATCHING = "routes: [{name: tickets, match: {model: ticket-*}, levers: {batch: {mode: MODE}}}]"
+
+
+def test_a_policy_that_batches_gets_its_filter_and_a_redis_that_keeps(
+    stubbed: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(BATCHING.replace("MODE", "on"))
+    with Stack(tmp_path / "state", simulator=False, policy=policy) as running:
+        assert set(running.pids) == {"redis", "lane-redis", "litellm", "filter", "envoy"}
+        with redis.Redis.from_url(running.lane_redis_url) as client:
+            wanted = {"maxmemory-policy": "noeviction", "appendonly": "yes"}
+            assert client.config_get(*wanted) == wanted
+            client.set("accepted", "work")
+
+        def lane() -> str | None:
+            url, asks = f"{running.envoy_url}/v1/chat/completions", {"prefer": "respond-async"}
+            sent: dict[str, str] = httpx.post(url, headers=asks, json={}).json()["headers"]
+            return sent.get("x-fivelevers-lane")
+
+        assert soon(lambda: lane() == "batch")
+    again = Stack(tmp_path / "state", simulator=False, policy=policy)
+    with again, redis.Redis.from_url(again.lane_redis_url) as client:
+        assert client.get("accepted") == b"work"
+
+
+def test_a_policy_that_batches_in_shadow_needs_no_lane(stubbed: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(BATCHING.replace("MODE", "shadow"))
+    with Stack(tmp_path / "state", simulator=False, policy=policy) as running:
+        assert set(running.pids) == {"redis", "litellm", "filter", "envoy"}
+        assert not running.lane_redis_url
 
 
 def test_a_part_that_fails_says_why_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

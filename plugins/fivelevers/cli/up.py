@@ -75,11 +75,12 @@ def _where(stack: Stack) -> str:
         "LiteLLM": stack.litellm_url,
         "Simulator": stack.simulator_url or "none: real providers",
         "Redis": stack.redis_url,
+        **({"Lane's Redis": stack.lane_redis_url} if stack.lane_redis_url else {}),
         "Envoy admin": stack.envoy_admin_url,
         "Ledger": stack.ledger_url,
         "Logs": str(stack.logs_dir),
     }
-    return "\n".join(f"{name:<12} {value}" for name, value in lines.items())
+    return "\n".join(f"{name:<13} {value}" for name, value in lines.items())
 
 
 def curl_example(stack: Stack) -> str:

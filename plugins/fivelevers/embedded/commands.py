@@ -24,6 +24,18 @@ def redis(env: Mapping[str, str], port: int) -> list[str]:
     return command
 
 
+def lane_redis(env: Mapping[str, str], port: int, folder: Path) -> list[str]:
+    """Accepted batch work: nothing is evicted, and all of it is on the disk within a second."""
+    command = [str(binaries.redis_server(env)), "--bind", HOST, "--port", str(port), "--dir", str(folder)]
+    return [*command, "--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction"]
+
+
+def batch_filter(port: int, policy: Path, redis_url: str) -> list[str]:
+    """Envoy's filter of lever 3, by the interpreter that runs us."""
+    command = [sys.executable, "-m", "fivelevers", "ext-proc", "--listen", f"{HOST}:{port}"]
+    return [*command, "--policy", str(policy), "--redis", redis_url]
+
+
 def simulator(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "examples.provider_simulator", "--host", HOST, "--port", "0", *arguments]
 

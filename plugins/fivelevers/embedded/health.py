@@ -28,3 +28,12 @@ def redis_ok(host: str, port: int) -> bool:
             return connection.recv(16).startswith(b"+PONG")
     except OSError:
         return False
+
+
+def port_taken(host: str, port: int) -> bool:
+    """A connection that is accepted."""
+    try:
+        with socket.create_connection((host, port), _LIMIT_S):
+            return True
+    except OSError:
+        return False

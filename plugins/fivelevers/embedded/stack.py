@@ -1,5 +1,7 @@
 """The whole of it on one machine: Redis, the provider simulator, LiteLLM with the plugin, Envoy in front.
 
+Where the policy batches, also the lane's Redis and Envoy's filter.
+
     with Stack(Path(".fivelevers")) as stack:
         ...  # stack.envoy_url takes what a provider's URL takes
 
@@ -20,10 +22,12 @@ from typing import Self
 from fivelevers.embedded import commands, environment, envoy_config
 from fivelevers.embedded.claim import Claim
 from fivelevers.embedded.files import StackFiles
-from fivelevers.embedded.health import http_ok, redis_ok
+from fivelevers.embedded.health import http_ok, port_taken, redis_ok
 from fivelevers.embedded.ports import HOST, Port
 from fivelevers.embedded.process import Process, children_of, command_line
 from fivelevers.errors import StackError
+from fivelevers.order import Mode
+from fivelevers.policy import read
 
 _LIMIT_S = 60.0
 _LITELLM_LIMIT_S = 180.0  # it imports for 10 s on an idle machine and for a minute on a busy one
@@ -65,6 +69,8 @@ class Stack:
         self.ledger_url = self._env.get("FIVELEVERS_LEDGER_URL") or f"sqlite:///{self.state_dir / 'ledger.db'}"
         self.master_key = self._env.get("LITELLM_MASTER_KEY") or f"sk-{secrets.token_hex(24)}"
         self.redis_url = self._env.get("FIVELEVERS_REDIS_URL", "")
+        self.lane_redis_url = self._env.get("FIVELEVERS_LANE_REDIS_URL", "")
+        self._batch_modes = _batch_modes(self.files.policy)
         self.simulator_url = ""
         self._claim: Claim | None = None
         self._ports: dict[str, Port] = {}
@@ -93,7 +99,7 @@ class Stack:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process id of each process by name: redis, simulator, litellm, envoy."""
+        """Process id of each process by name: redis, lane-redis, simulator, litellm, filter, envoy."""
         return {name: process.pid for name, process in self._processes.items()}
 
     @property
@@ -113,9 +119,13 @@ class Stack:
             self.spool_dir.mkdir(exist_ok=True)
             if "FIVELEVERS_REDIS_URL" not in self._env:
                 self._start_redis()
+            if Mode.ON in self._batch_modes and not self.lane_redis_url:
+                self._start_lane_redis()
             if self._simulator_args is not None:
                 self._start_simulator(self._simulator_args)
             self._start_litellm()
+            if self._batch_modes and self.files.policy is not None:
+                self._start_filter(self.files.policy)
             self._start_envoy()
         except BaseException:
             self.stop()
@@ -155,6 +165,18 @@ class Stack:
         redis.wait_until(lambda: redis_ok(HOST, port), _LIMIT_S)
         self.redis_url = f"redis://{HOST}:{port}/0"
 
+    def _start_lane_redis(self) -> None:
+        port, folder = self._port("lane-redis"), self.state_dir / "lane"
+        folder.mkdir(exist_ok=True)
+        redis = self._run("lane-redis", commands.lane_redis(self._env, port, folder), self._env)
+        redis.wait_until(lambda: redis_ok(HOST, port), _LIMIT_S)
+        self.lane_redis_url = f"redis://{HOST}:{port}/0"
+
+    def _start_filter(self, policy: Path) -> None:
+        port = self._port("filter")
+        process = self._run("filter", commands.batch_filter(port, policy, self.redis_url), self._env)
+        process.wait_until(lambda: port_taken(HOST, port), _LIMIT_S)
+
     def _start_simulator(self, arguments: Sequence[str]) -> None:
         root = self.files.simulator_root
         if root is None:
@@ -181,7 +203,9 @@ class Stack:
         listener, admin = self._port("envoy", self._wanted_port), self._port("envoy-admin")
         config = self.state_dir / "envoy.yaml"
         litellm = self._ports["litellm"].number
-        config.write_text(envoy_config.bound(self.files.envoy, listener=listener, admin=admin, litellm=litellm))
+        filter_ = self._port("filter")  # also where none runs: then nobody else's may answer
+        text = envoy_config.bound(self.files.envoy, listener=listener, admin=admin, litellm=litellm, filter_=filter_)
+        config.write_text(text)
         envoy = self._run("envoy", commands.envoy(self._env, config), self._env)
         # Through the listener to LiteLLM: this waits for Envoy's own health check of it too.
         envoy.wait_until(lambda: http_ok(f"{self.envoy_url}/health/liveliness"), _LIMIT_S)
@@ -198,6 +222,7 @@ class Stack:
             "LITELLM_MASTER_KEY": self.master_key,
             "FIVELEVERS_STATE_DIR": str(self.state_dir),
             "FIVELEVERS_REDIS_URL": self.redis_url,
+            "FIVELEVERS_LANE_REDIS_URL": self.lane_redis_url,
             "FIVELEVERS_LEDGER_URL": self.ledger_url,
         }
 
@@ -220,3 +245,10 @@ class Stack:
     @property
     def _prometheus_dir(self) -> Path:
         return self.state_dir / "prometheus"
+
+
+def _batch_modes(policy: Path | None) -> set[Mode]:
+    """In which modes routes of a policy batch, or would. A broken one batches nothing, and LiteLLM's log says why."""
+    reading = read(policy) if policy else None
+    routes = reading.policy.routes if reading and reading.policy else ()
+    return {route.levers.batch.mode for route in routes} & {Mode.ON, Mode.SHADOW}
