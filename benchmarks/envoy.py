@@ -164,13 +164,13 @@ def _wrk(proxy: Proxy, load: Load, script: Path) -> _Run:
     assert "Non-2xx" not in said.stdout, said.stdout
     assert "Socket errors" not in said.stdout, said.stdout
     requests = int(_found(r"(\d+) requests in", said.stdout))
-    times = {share: _ms(_found(rf"{share}%\s+(\S+)", said.stdout)) for share in (50, 99)}
+    times = {share: _ms(_found(rf"^\s+{share}%\s+(\S+)$", said.stdout)) for share in (50, 99)}
     rps = float(_found(r"Requests/sec:\s+(\S+)", said.stdout))
     return _Run(rps, times[50], times[99], spent_s * 1e6 / requests)
 
 
 def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
+    match = re.search(pattern, text, re.M)
     assert match is not None, text
     return match[1]
 
