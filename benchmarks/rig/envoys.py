@@ -19,7 +19,7 @@ from fivelevers.embedded.ports import HOST, Port
 from fivelevers.embedded.process import Process
 
 POLICY = "routes: [{name: tickets, match: {model: ticket-*}, levers: {batch: {mode: on, inspect: body}}}]"
-FILTER = "fivelevers_filter"
+LEVER_3 = ("lane", "fivelevers_filter")  # its clusters
 _LIMIT_S = 30.0
 _TYPES = "type.googleapis.com/envoy.extensions.filters"
 
@@ -82,13 +82,13 @@ def _shipped(listener: int, admin: int, upstream: int, filter_: int) -> dict[str
 
 
 def _without_filter(config: dict[str, Any]) -> dict[str, Any]:
-    """The same Envoy as it is without lever 3: no filter, no cluster of its own, the one route."""
+    """The same Envoy as it is without lever 3: no filter, no clusters of its own, the one route."""
     resources = config["static_resources"]
     manager = resources["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     manager["http_filters"] = [each for each in manager["http_filters"] if "ext_proc" not in each["name"]]
     hosts = manager["route_config"]["virtual_hosts"]
     manager["route_config"]["virtual_hosts"] = [{**hosts[-1], "routes": [hosts[-1]["routes"][-1]]}]
-    resources["clusters"] = [each for each in resources["clusters"] if each["name"] != FILTER]
+    resources["clusters"] = [each for each in resources["clusters"] if each["name"] not in LEVER_3]
     return config
 
 

@@ -116,5 +116,9 @@ class ContentError(FiveLeversError):
     """Kept content can not be encrypted, decrypted or found."""
 
 
+class FilterError(FiveLeversError):
+    """Envoy's filter can not listen where it shall."""
+
+
 class StackError(FiveLeversError):
     """The embedded stack can not be started or stopped."""

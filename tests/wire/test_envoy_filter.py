@@ -224,8 +224,8 @@ def existing(own: Rig) -> dict[str, Any]:
     manager["early_header_mutation_extensions"] = pasted["early_header_mutation_extensions"]
     routes = [*pasted["routes"], {"match": {"prefix": "/"}, "route": {"cluster": "litellm"}}]
     manager["route_config"] = {"virtual_hosts": [{"name": "theirs", "domains": ["*"], "routes": routes}]}
-    litellm, _ = shipped["static_resources"]["clusters"]
-    shipped["static_resources"]["clusters"] = [litellm, *pasted["clusters"]]
+    litellm, lane, _ = shipped["static_resources"]["clusters"]
+    shipped["static_resources"]["clusters"] = [litellm, lane, *pasted["clusters"]]
     return shipped
 
 
@@ -233,7 +233,7 @@ def test_the_snippet_works_where_it_is_pasted(own: Rig) -> None:
     config = existing(own)
     sock = own.folder / "filter.sock"
     address = {"pipe": {"path": str(sock)}}  # as its comment says, on a Unix socket
-    config["static_resources"]["clusters"][1]["load_assignment"]["endpoints"] = [
+    config["static_resources"]["clusters"][-1]["load_assignment"]["endpoints"] = [
         {"lb_endpoints": [{"endpoint": {"address": address}}]}
     ]
     pipeline = {"x-app": "ticket-pipeline", "x-fivelevers-lane": "batch"}

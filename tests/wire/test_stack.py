@@ -98,7 +98,7 @@ def test_the_users_envoy_file_is_valid_as_it_stands() -> None:
 
 
 def test_the_stack_changes_nothing_but_addresses_in_it() -> None:
-    bound = yaml.safe_load(envoy_config.bound(ENVOY_YAML, listener=10000, admin=9901, litellm=4000))
+    bound = yaml.safe_load(envoy_config.bound(ENVOY_YAML, listener=10000, admin=9901, litellm=4000, filter_=9902))
     users = yaml.safe_load(ENVOY_YAML.read_text())
     users["static_resources"]["listeners"][0]["address"]["socket_address"]["address"] = "127.0.0.1"
     assert bound == users
@@ -107,7 +107,7 @@ def test_the_stack_changes_nothing_but_addresses_in_it() -> None:
 def test_an_envoy_file_without_our_cluster_is_refused(tmp_path: Path) -> None:
     (tmp_path / "envoy.yaml").write_text("static_resources: {listeners: [{}], clusters: []}\nadmin: {}\n")
     with pytest.raises(StackError, match="cluster named `litellm`"):
-        envoy_config.bound(tmp_path / "envoy.yaml", listener=1, admin=2, litellm=3)
+        envoy_config.bound(tmp_path / "envoy.yaml", listener=1, admin=2, litellm=3, filter_=4)
 
 
 # Starting and stopping.

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from fivelevers.cli.switching import RedisUrl
-from fivelevers.errors import StackError
+from fivelevers.errors import FilterError
 
 
 def ext_proc(
@@ -36,7 +36,7 @@ def ext_proc(
         raise _fail(f"{error}: pip install 'fivelevers[envoy]'") from error
     try:
         serve(listen, policy, redis, _address(metrics) if metrics else None)
-    except (StackError, ValueError) as error:
+    except (FilterError, ValueError) as error:
         raise _fail(str(error)) from error
 
 

@@ -8,13 +8,11 @@ import yaml
 from fivelevers.embedded.ports import HOST
 from fivelevers.errors import StackError
 
-_FILTER = "fivelevers_filter"
 
-
-def bound(source: Path, *, listener: int, admin: int, litellm: int, filter_: int | None = None) -> str:
+def bound(source: Path, *, listener: int, admin: int, litellm: int, filter_: int) -> str:
     """YAML text: the first listener, the admin interface and the cluster `litellm` on these loopback ports.
 
-    So is the filter's cluster, where there is one; without a port of its own nothing of ours listens there.
+    So are the clusters of lever 3, where there are some: the lane's at LiteLLM, and the filter's.
     """
     config: dict[str, Any] = yaml.safe_load(source.read_text())
     try:
@@ -23,8 +21,9 @@ def bound(source: Path, *, listener: int, admin: int, litellm: int, filter_: int
         config["admin"]["address"] = _address(admin)
         clusters = {each["name"]: each for each in resources["clusters"]}
         clusters["litellm"]["load_assignment"]["endpoints"] = _endpoint(litellm)
-        if _FILTER in clusters and filter_ is not None:
-            clusters[_FILTER]["load_assignment"]["endpoints"] = _endpoint(filter_)
+        for name, port in (("lane", litellm), ("fivelevers_filter", filter_)):
+            if name in clusters:
+                clusters[name]["load_assignment"]["endpoints"] = _endpoint(port)
     except (KeyError, IndexError, TypeError) as error:
         raise StackError(
             f"{source}: needs static_resources.listeners[0], admin and a static cluster named `litellm` ({error!r});"

@@ -14,7 +14,7 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from fivelevers import metrics
-from fivelevers.errors import StackError
+from fivelevers.errors import FilterError
 from fivelevers.proxies.envoy.deciding import InForce
 from fivelevers.proxies.envoy.service import MAX_BODY_BYTES, SERVICE, Processor
 from fivelevers.stores.policy_file import PolicyFile
@@ -47,14 +47,17 @@ class Sources:
 
 
 def serve(listen: str, policy: Path | None, redis_url: str, metrics_at: tuple[str, int] | None) -> None:
-    """Until SIGTERM or SIGINT. ``listen``: host:port, or unix:/path. Raises StackError where it can not listen."""
+    """Until SIGTERM or SIGINT. ``listen``: host:port, or unix:/path. Raises FilterError where it can not listen."""
+    if policy is None:
+        _log.warning("fivelevers: no policy is given (FIVELEVERS_POLICY): every request goes live")
+    if metrics_at is not None:
+        try:
+            metrics.serve(*metrics_at)
+        except OSError as error:
+            raise FilterError(f"--metrics {metrics_at[0]}:{metrics_at[1]}: {error.strerror or error}") from error
     sources = Sources(policy, redis_url)
     try:
-        if metrics_at is not None:
-            metrics.serve(*metrics_at)
         uvloop.run(_serve(listen, Processor(sources.now)))
-    except (RuntimeError, OSError) as error:
-        raise StackError(f"{listen}: can not listen there: {error}") from error
     finally:
         sources.close()
 
@@ -65,7 +68,10 @@ async def _serve(listen: str, processor: Processor) -> None:
     checks = health.aio.HealthServicer()
     add_HealthServicer_to_server(checks, server)
     server.add_generic_rpc_handlers((processor.handler,))
-    server.add_insecure_port(listen)
+    try:
+        server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise FilterError(f"--listen {listen}: {error}") from error
     await server.start()
     for name in ("", SERVICE):
         await checks.set(name, HealthCheckResponse.SERVING)
