@@ -37,6 +37,8 @@ ROOMS = {
     "fastapi": ("proxies/litellm/",),
     "redis": ("stores/",),
     "redisvl": ("stores/",),
+    "anthropic": ("providers/",),
+    "openai": ("providers/",),
     "httpx": ("providers/",),
     "onnxruntime": ("providers/",),
     "tokenizers": ("providers/",),

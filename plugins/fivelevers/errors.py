@@ -9,6 +9,7 @@
     ├── ValidatorError a validator of a route can not judge an answer
     ├── ContentError   kept content can not be encrypted, decrypted or found
     ├── StoreError     Redis can not be written or read
+    ├── BatchError     a provider's batch API did not do what it was asked
     ├── EmbedderError  a text can not be embedded
     ├── CalibrationError  a calibration, or what it shall be made of, can not be used
     └── StackError     the embedded stack can not be started or stopped
@@ -94,6 +95,14 @@ class AuditError(_FileError):
 
 class LedgerError(FiveLeversError):
     """The spool or the ledger can not be written or read."""
+
+
+class BatchError(FiveLeversError):
+    """``failure``: what is known of the call then, a word of `levers.batch.lifecycle.Failure`."""
+
+    def __init__(self, message: str, failure: str) -> None:
+        super().__init__(message)
+        self.failure = failure
 
 
 class StoreError(FiveLeversError):

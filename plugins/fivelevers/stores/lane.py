@@ -39,7 +39,6 @@ TAKEN_S: Final = 900.0  # after which somebody else asks live what was taken out
 _FSYNC_MS: Final = 3000
 _DOUBTFUL_AT_MOST: Final = 10_000
 _NAME: Final = re.compile("[0-9a-f]{32}")
-_MAY_HAVE_IT: Final = frozenset({"uploading", "uploaded", "creating", "submitted", "terminal", "applied", "cleaned"})
 
 Conflict = Literal["", "other-body", "in-flight"]
 _CONFLICTS: Final[Mapping[bytes, Conflict]] = {b"other-body": "other-body", b"in-flight": "in-flight"}
@@ -119,13 +118,13 @@ class Lane:
             await self.withdraw_doubtful()
         return Accepted(f"flr_{standing.decode()}", how == b"created", _CONFLICTS.get(how, ""))
 
-    async def view(self, request_id: str) -> View | None:
-        """None where there is none, or it is kept no longer."""
+    async def view(self, request_id: str, *, deleted: bool = False) -> View | None:
+        """None where there is none, or it is kept no longer; ``deleted``: what is only there to be metered too."""
         if (name := _name(request_id)) is None:
             return None
         async with self.link.asking("a request can not be read") as redis:
             record = await redis.get(f"{PREFIX}r:{name}")
-            return await self._view(redis, name, record) if record else None
+            return await self._view(redis, name, record, deleted=deleted) if record else None
 
     async def wait(self, request_id: str, within_s: float) -> View | None:
         """The request when it has ended, or as it is when the time is over."""
@@ -180,15 +179,15 @@ class Lane:
         """
         key = f"{PREFIX}t:{digest(tenant).hex()}"
         async with self.link.asking("requests can not be listed", limited=False) as redis:
-            start = 0
-            if after is not None:
-                rank = await redis.zrevrank(key, bare(after))
-                if rank is None:
-                    return []
-                start = rank + 1
             views: list[View] = []
-            while len(views) < limit and (names := await redis.zrange(key, start, start + limit - 1, desc=True)):
-                start += len(names)
+            last = None if after is None else bare(after)
+            while len(views) < limit:
+                # By the last one's rank, anew each time: what is accepted meanwhile comes before it.
+                rank = -1 if last is None else await redis.zrevrank(key, last)
+                names = [] if rank is None else await redis.zrange(key, rank + 1, rank + limit, desc=True)
+                if not names:
+                    break
+                last = names[-1].decode()
                 records = await redis.mget([f"{PREFIX}r:{name.decode()}" for name in names])
                 for name, record in zip(names, records, strict=True):
                     found = await self._view(redis, name.decode(), record) if record else None
@@ -235,15 +234,15 @@ class Lane:
             raise ResponseError("it is not on disk: the lane's Redis has no AOF, or its disk is slow")
         return standing, how
 
-    async def _view(self, redis: Any, name: str, record: bytes) -> View | None:
+    async def _view(self, redis: Any, name: str, record: bytes, *, deleted: bool = False) -> View | None:
         head = Head.read(record)
-        if head is None or head.told == "x":
+        if head is None or (head.told == "x" and not deleted):
             return None
         group = await redis.hget(f"{PREFIX}g:{head.group}", "group")
         state = head.state
         if state is WorkState.PLANNED:
             of_batch = await redis.hget(f"{PREFIX}b:{head.batch}", "state")
-            state = WorkState.SUBMITTED if (of_batch or b"").decode() in _MAY_HAVE_IT else state
+            state = state if of_batch == b"planned" else WorkState.SUBMITTED
         try:
             work = self.records.work(name, record, head, group_of(group))
             result = self.records.result(name, record, head)

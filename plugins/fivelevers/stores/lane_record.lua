@@ -47,7 +47,7 @@ local function leave(id, request)
   end
 end
 
--- The end of a request; it is told once, and then for as long as it is kept nothing happens to it.
+-- The end of a request. It stays until it was told of (lane_told.lua), and from then on for as long as it is kept.
 local function finish(id, request, state, blob)
   leave(id, request)
   local key = lane .. 'r:' .. id
@@ -58,7 +58,6 @@ local function finish(id, request, state, blob)
     redis.call('SET', key, held:sub(1, HEAD_BYTES + sealed) .. blob)
   end
   write(id, request)
-  redis.call('EXPIRE', key, math.max(request.keep_s, 1))
   if redis.call('HGET', lane .. 'asked', request.fingerprint) == id then
     redis.call('HDEL', lane .. 'asked', request.fingerprint)
   end
@@ -70,4 +69,11 @@ end
 -- Whether a batch is still held by who says so: the fence goes up whenever somebody takes it over.
 local function holds(batch, fence)
   return redis.call('HGET', lane .. 'b:' .. batch, 'fence') == fence
+end
+
+-- Of a batch, and the time that it is by this clock.
+local function fields(key)
+  local found = redis.call('HGETALL', key)
+  found[#found + 1], found[#found + 2] = 'now', at(now)
+  return found
 end
