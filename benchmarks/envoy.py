@@ -1,6 +1,6 @@
 """What lever 3's filter costs an Envoy: alone, with the filter beside it, and where the filter decides. By wrk.
 
-    python -m benchmarks.envoy --json OUT [--rounds 9] [--seconds 3] [--connections 16] [--quick]
+    python -m benchmarks.envoy --json OUT [--rounds 30] [--seconds 1] [--connections 16] [--quick]
 
 Two Envoys with one worker each stand in front of a third that reads a request and answers at once: the shipped file,
 and the same without filter, lane and their routes. In each round every case is measured once, each right after its
@@ -99,8 +99,8 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.envoy", description=__doc__.partition("\n")[0])
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to this file")
-    parser.add_argument("--rounds", type=int, default=9, help="of every case (%(default)s)")
-    parser.add_argument("--seconds", type=int, default=3, help="of each measurement (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=30, help="of every case (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=1, help="of each measurement (%(default)s)")
     parser.add_argument("--connections", type=int, default=16, help="of wrk (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="one short round: whether it runs, no figures")

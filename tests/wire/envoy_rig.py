@@ -187,6 +187,10 @@ class Rig:
         """How many endpoints of the filter Envoy believes in."""
         return self._stats("cluster.fivelevers_filter.membership_healthy")
 
+    def lane_requests(self) -> int:
+        """How many requests the lane's cluster had."""
+        return self._stats("cluster.lane.upstream_rq_total")
+
     def _stats(self, name: str) -> int:
         read = self.admin("GET", f"/stats?format=json&filter=^{name}$")
         return next((int(each["value"]) for each in json.loads(read)["stats"] if each.get("name") == name), 0)

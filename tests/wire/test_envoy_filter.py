@@ -95,12 +95,19 @@ def test_other_endpoints_go_live(rig: Rig) -> None:
     assert rig.ask(CHAT + "?a=b", ASYNC).once.path == f"{LANE}{CHAT}?a=b"
 
 
-def test_responses_that_the_lane_accepted_are_asked_for_there(rig: Rig) -> None:
-    for method, rest in (("GET", ""), ("POST", "/cancel"), ("DELETE", "")):
-        path = f"/v1/responses/resp_flr_{'0' * 32}{rest}"
-        assert rig.ask(path, method=method).once.path == LANE + path
-        assert rig.ask(path, PIPELINE, method=method).once.path == LANE + path
-    assert rig.ask("/v1/responses/resp_68", method="GET").once.path == "/v1/responses/resp_68"
+@pytest.mark.parametrize("headers", [{}, PIPELINE])
+def test_what_the_lane_accepted_is_asked_for_there_by_its_own_path(rig: Rig, headers: Mapping[str, str]) -> None:
+    before = rig.lane_requests()
+    paths = (
+        f"/v1/responses/resp_flr_{'0' * 32}",
+        f"/v1/responses/resp_flr_{'0' * 32}/cancel",
+        "/fivelevers/v1/requests",
+    )
+    for path in paths:
+        assert rig.ask(path, headers).once.path == path
+    assert rig.lane_requests() == before + len(paths)
+    assert rig.ask("/v1/responses/resp_68", headers, method="GET").once.path == "/v1/responses/resp_68"
+    assert rig.lane_requests() == before + len(paths)
 
 
 @pytest.mark.parametrize(

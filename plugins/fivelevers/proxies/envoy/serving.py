@@ -8,7 +8,6 @@ import signal
 from pathlib import Path
 
 import grpc
-import uvloop
 from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
@@ -57,7 +56,7 @@ def serve(listen: str, policy: Path | None, redis_url: str, metrics_at: tuple[st
             raise FilterError(f"--metrics {metrics_at[0]}:{metrics_at[1]}: {error.strerror or error}") from error
     sources = Sources(policy, redis_url)
     try:
-        uvloop.run(_serve(listen, Processor(sources.now)))
+        asyncio.run(_serve(listen, Processor(sources.now)))
     finally:
         sources.close()
 
