@@ -178,13 +178,14 @@ def worth_judging(found: Found) -> tuple[str, ...]:
 def may_judge(asked: Asked, found: Found, spent: Spent) -> tuple[tuple[str, ...], Spent]:
     """What a fresh answer is compared with, within the policy's share of look-ups, and what is spent then.
 
-    Until a route serves, everything worth it is judged: that is what it is calibrated with.
+    Until a route serves, everything worth it is judged: that is what it is calibrated with, and it counts for nothing,
+    or audits had to wait until as many look-ups had come again.
     """
     candidates, settings = worth_judging(found), asked.settings
-    allowed = bool(candidates)
-    if asked.calibration is not None and asked.serving:
-        budget = Budget(settings.judge.share, settings.audit_share)
-        allowed = allowed and budget.allows(spent, audit=found.result is Result.AUDIT)
+    if asked.calibration is None or not asked.serving:
+        return candidates, spent
+    budget = Budget(settings.judge.share, settings.audit_share)
+    allowed = bool(candidates) and budget.allows(spent, audit=found.result is Result.AUDIT)
     return (candidates if allowed else ()), spent.after(judged=allowed)
 
 

@@ -158,7 +158,9 @@ async def test_judging_stays_within_its_share_once_a_route_serves(memory: Answer
     assert may_judge(shy, found, Spent(99, 10))[0]
     assert may_judge(shy, found, Spent(99, 45)) == ((), Spent(100, 45))
     shadow = replace(shy, serving=False, calibration=None)
-    assert may_judge(shadow, await look_up(shadow, memory, by, now=time.time()), Spent(99, 99))[0]
+    everything, spent = may_judge(shadow, await look_up(shadow, memory, by, now=time.time()), Spent(99, 9))
+    assert everything
+    assert spent == Spent(99, 9)  # or no audit would be judged for as long as the route was in shadow
 
 
 @pytest.mark.parametrize(
