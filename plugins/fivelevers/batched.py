@@ -110,7 +110,7 @@ def answer_of(work: Work, result: Result) -> Answer:
         provider=work.group.provider,
         provider_key=work.about.get("provider_key"),
         deployment=work.about.get("deployment"),
-        provider_request_id=_text(body.get("id")) or None,
+        provider_request_id=_text(body.get("id")) or result.provider_request,
         success=result.status < 400,
         error=None if result.status < 400 else f"HTTP{result.status}",
         finish_reason=finish_reason(body),

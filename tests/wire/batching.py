@@ -22,6 +22,9 @@ MODELS = [
 ]
 
 
+SOON = {"FIVELEVERS_LANE_POLL_S": "1"}
+
+
 def _route(name: str, match: str, mode: str = "on", tenant: str = "team", levers: Any = None, **batch: Any) -> Any:
     acts = {"batch": {"mode": mode, "flush_age_s": 0.5, **batch}, **(levers or {})}
     return {"name": name, "match": {"model": match}, "holdout": 0, "tenant": tenant, "levers": acts}

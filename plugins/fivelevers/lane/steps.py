@@ -204,7 +204,10 @@ class Steps:
             metrics.count_bypass("batch", "foreign-row")
             return
         request_id = f"flr_{names[seq]}"
-        result = Result(request_id, row.status, row.body, self._clock(), provider_batch=batch.provider_id)
+        request = row.request_id or None
+        result = Result(
+            request_id, row.status, row.body, self._clock(), provider_batch=batch.provider_id, provider_request=request
+        )
         if await self._lane.finish(result, batch=batch.id) == "late":
             view = await self._lane.view(request_id, deleted=True)
             if view is not None:

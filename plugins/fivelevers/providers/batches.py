@@ -51,11 +51,15 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came back for one row: the live call's HTTP status and body. Status 0: no answer, ask again."""
+    """What came back for one row: the live call's HTTP status and body. Status 0: no answer, ask again.
+
+    ``request_id``: the provider's name of the row as a request, where it has one.
+    """
 
     row_id: str
     status: int
     body: bytes = b""
+    request_id: str = ""
 
 
 class BatchProvider(Protocol):

@@ -145,7 +145,8 @@ def _answered(row: Any) -> Answered | None:
     status, body = response["status_code"], response.get("body")
     if worth_asking_again(status):
         return Answered(row_id, 0)
-    return Answered(row_id, status, body.encode() if isinstance(body, str) else orjson.dumps(body))  # ogx writes text
+    content = body.encode() if isinstance(body, str) else orjson.dumps(body)  # ogx writes text
+    return Answered(row_id, status, content, str(response.get("request_id") or ""))
 
 
 async def _asked(what: str, call: Awaitable[T]) -> T:

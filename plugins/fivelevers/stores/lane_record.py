@@ -126,6 +126,8 @@ class Records:
     def pack_result(self, result: Result) -> bytes:
         """Raises ContentError where the key for content is unusable."""
         about = {"status": result.status, "at": result.at, "live": result.live, "batch": result.provider_batch}
+        if result.provider_request:
+            about["request"] = result.provider_request
         key, sealed = self._sealer.seal(orjson.dumps(about) + b"\n" + result.body, bare(result.work_id))
         return _KEY.pack(_NO_KEY if key is None else key.encode()) + sealed
 
@@ -138,7 +140,8 @@ class Records:
         about, _, body = self._opened(key, blob[_KEY.size :], name).partition(b"\n")
         values = orjson.loads(about)
         status, at, live = values["status"], values["at"], values["live"]
-        return Result(f"flr_{name}", status, body, at, live=live, provider_batch=values["batch"])
+        batch, request = values["batch"], values.get("request")
+        return Result(f"flr_{name}", status, body, at, live=live, provider_batch=batch, provider_request=request)
 
     def _document(self, name: str, record: bytes) -> tuple[bytes, bytes]:
         head = Head.read(record)

@@ -97,7 +97,8 @@ class Work:
 class Result:
     """What a request was answered with: the HTTP status and the JSON body that the live call had given.
 
-    ``live``: it was asked live, at full price. ``provider_batch``: the provider's id of the batch that it came in.
+    ``live``: it was asked live, at full price. ``provider_batch``: the provider's id of the batch that it came in, and
+    ``provider_request`` its name of the row, where that has one beside the answer's own id.
     """
 
     work_id: str
@@ -106,6 +107,7 @@ class Result:
     at: float
     live: bool = False
     provider_batch: str | None = None
+    provider_request: str | None = None
 
     @property
     def state(self) -> WorkState:

@@ -18,7 +18,7 @@ from litellm.caching.in_memory_cache import InMemoryCache
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.llms.openai.responses.transformation import OpenAIResponsesAPIConfig
 from litellm.responses.streaming_iterator import CachedResponsesAPIStreamingIterator
-from litellm.types.caching import CACHED_STREAM_EVENTS_KEY, SemanticCacheScope
+from litellm.types.caching import CACHED_STREAM_EVENTS_KEY, EMBEDDING_CACHE_FORMAT_VERSION, SemanticCacheScope
 from litellm.types.llms.openai import ResponsesAPIResponse
 from litellm.types.utils import ModelResponse, ModelResponseStream
 
@@ -61,7 +61,16 @@ FREE = {
 """The headers of a hit that say what it cost."""
 
 # LiteLLM asks for each text of an embedding by its key alone. Only lever 3 has one, a placeholder.
-_NO_VECTOR: Mapping[str, object] = {"embedding": [0.0], "object": "embedding", "prompt_tokens": 0, "index": 0}
+# It must be whole: of an entry that LiteLLM does not understand it asks the provider.
+_NO_VECTOR: Mapping[str, object] = {
+    "embedding": [0.0],
+    "index": 0,
+    "object": "embedding",
+    "model": None,
+    "prompt_tokens": 0,
+    "prompt_tokens_details": None,
+    "format_version": EMBEDDING_CACHE_FORMAT_VERSION,
+}
 
 CurrentHit = Callable[[], Hit | None]
 

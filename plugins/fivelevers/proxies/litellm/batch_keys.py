@@ -89,8 +89,7 @@ def _expired(expires: object) -> bool:
 
 _REFUSALS: Final[Mapping[Standing, tuple[int, str, str]]] = {
     "revoked": (401, "invalid_api_key", "the key of this request was revoked before it was sent"),
-    "wait": (429, "budget_exceeded", "the key of this request was over its budget until its deadline"),
-    "good": (504, "deadline_exceeded", "there was no answer by its deadline"),
+    "wait": (400, "budget_exceeded", "the key of this request was over its budget until its deadline"),
 }
 
 
@@ -98,4 +97,4 @@ def refusal(work: Work, standing: Standing) -> Result:
     """How a request ends that is not sent."""
     status, code, message = _REFUSALS[standing]
     error = {"message": f"request {work.id}: {message}", "type": "invalid_request_error", "param": None, "code": code}
-    return Result(work.id, status, orjson.dumps({"error": error}), time.time())
+    return Result(work.id, status, orjson.dumps({"error": error}), time.time(), live=True)

@@ -27,6 +27,7 @@ from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.metering.validators import judge
 from fivelevers.proxies.litellm import batch_spend, flight, own_calls, reading, spans
 from fivelevers.proxies.litellm.answering import answering
+from fivelevers.proxies.litellm.batch_keys import Keys, refusal
 from fivelevers.proxies.litellm.state import State
 
 LEVER: Final = "batch"
@@ -44,15 +45,18 @@ class BatchResults:
     """Over one process's state."""
 
     def __init__(self, state: State) -> None:
-        self.state = state
+        self.state, self.keys = state, Keys()
 
     async def ended(self, view: View) -> None:
-        """A request has ended. What was asked live was metered as it was answered."""
+        """A request has ended. What was asked live was metered as it was answered; what was not sent costs nothing."""
         result = view.result
         metrics.count_in_lane(view.state.value)
-        if result is None or result.live:
+        if result is None or (result.live and result.status < 400):
             return
         plan, answer = plan_of(view.work, self.state.policy.current()), answer_of(view.work, result)
+        if result.live:
+            self._said(plan, result.at, Outcome.FAILURE, Source.PROVIDER, answer.error)
+            return
         attempt = self._record(plan, answer, "row", charged_to=None)
         body = _object(result.body)
         for part in (
@@ -62,11 +66,12 @@ class BatchResults:
         ):
             await self._guarded(part)
 
-    async def late(self, work: Work, result: Result) -> None:
+    async def late(self, view: View, result: Result) -> None:
         """A row came after its request had ended otherwise: it is on the bill, and answers nobody."""
+        work = view.work
         plan, answer = plan_of(work, self.state.policy.current()), answer_of(work, result)
         if answer.success:
-            attempt = self._record(plan, answer, "late", charged_to=LEVER)
+            attempt = self._record(plan, answer, f"late:{result.provider_batch}", charged_to=LEVER)
             await self._guarded(lambda: batch_spend.give_back(work, attempt))
 
     def _record(self, plan: Plan, answer: Answer, what: str, *, charged_to: str | None) -> Attempt:
@@ -121,6 +126,9 @@ class BatchResults:
 
     async def rescue(self, work: Work) -> Result:
         """Asked live through the proxy's router, as the caller's. Raises where another try may do better."""
+        standing = await self.keys.standing(work)
+        if standing != "good":
+            return refusal(work, standing)
         router = own_calls.router()
         plan = plan_of(work, self.state.policy.current())
         call = getattr(router, _CALLS[work.group.endpoint])

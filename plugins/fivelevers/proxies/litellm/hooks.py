@@ -271,19 +271,23 @@ def _serve(state: State) -> None:
     from fivelevers.proxies.litellm.http import router
 
     proxy.app.include_router(router(state))
-    _serve_lane(proxy.app)
+    _serve_lane(proxy.app, state)
     state.switches.start(wait_s=2.0)  # the first request shall know what was switched off before this start
 
 
-def _serve_lane(app: Any) -> None:
+def _serve_lane(app: Any, state: State) -> None:
     """The lane's paths are on every proxy: without a Redis of its own, or after a fault of ours, all goes live."""
     try:
         from fivelevers.lane.app import LaneApp, handles
+        from fivelevers.proxies.litellm import lane_worker
         from fivelevers.proxies.litellm.lane import ProxyHost
         from fivelevers.stores.lane import Lane
 
         url = os.environ.get(LANE_URL)
-        mount(app, LaneApp(Lane(url) if url else None, ProxyHost(app)), handles)
+        lane = Lane(url) if url else None
+        mount(app, LaneApp(lane, ProxyHost(app)), handles)
+        if lane is not None:
+            lane_worker.start(lane, state)
     except Exception as error:
         metrics.count_bypass("batch", "mount", error)
         mount_through(app)

@@ -113,19 +113,19 @@ class Parking:
 
     async def _chosen(self, kwargs: Mapping[str, Any], deployment: Deployment) -> Hit | None:
         endpoint, body = Endpoint(self.offer.call.path), self._body(kwargs)
-        account = batch_accounts.of_call(kwargs, deployment)
-        if isinstance(account, str):
-            self.offer.why = account
+        place = batch_accounts.of_call(kwargs, deployment)
+        if isinstance(place, str):
+            self.offer.why = place
             return None
-        if why := batch_accounts.unlike(account, endpoint):
+        if why := batch_accounts.unlike(place.account.provider, endpoint):
             self.offer.why = why
             return None
-        asked = self._asked(predicted=await self._predicted(deployment), region=account.region)
+        asked = self._asked(predicted=await self._predicted(deployment), region=place.region)
         verdict = decide(asked, self.switch)
         self.offer.why = verdict.why
         if verdict.lane == "live":
             return None
-        group = Group(account.provider, account.name, endpoint, deployment.model)
+        group = Group(place.account.provider, place.account.name, endpoint, deployment.model)
         self.offer.parked = self._parked(asked, group, body, deployment)
         self.offer.hit = Hit(self.plan.request.api, str(kwargs.get("litellm_call_id")), _placeholder(group), LEVER)
         return self.offer.hit
