@@ -147,10 +147,16 @@ def test_every_api_says_what_it_used_and_what_it_said(
     assert output_of(body) == said
 
 
-@given(st.binary(max_size=40) | st.recursive(st.none() | st.integers() | st.text(max_size=3), lambda inner: (
-    st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["choices", "output", "content", "usage", "message", "id", "type", "prompt_tokens"]), inner,
-        max_size=4)), max_leaves=12).map(orjson.dumps))  # fmt: skip
+_INTEGERS = st.integers(-(2**63), 2**64 - 1)  # what orjson writes
+_NAMES = st.sampled_from(["choices", "output", "content", "usage", "message", "id", "type", "prompt_tokens"])
+_JSON = st.recursive(
+    st.none() | _INTEGERS | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.binary(max_size=40) | _JSON.map(orjson.dumps))
 def test_no_answer_of_a_provider_raises(content: bytes) -> None:
     answer = answer_of(work(planned()), Result("flr_" + "ab" * 16, 200, content, 2000.0))
     settle(planned(), answer, PRICES, event_id="e", batch=True)
