@@ -1,0 +1,94 @@
+"""What a route's calibration leaves behind: the model that decides, what was proven of it, and for what that holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from fivelevers.levers.routing.certify import Certificate, Point, Verdict
+from fivelevers.levers.routing.choose import choose, turning_points
+from fivelevers.levers.routing.features import Features
+from fivelevers.levers.routing.model import Model
+from fivelevers.levers.routing.watch import Mix
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """USD per token."""
+
+    input_usd: Decimal
+    output_usd: Decimal
+
+
+class Reason(StrEnum):
+    """Why a request goes where it goes."""
+
+    ROUTED = "routed"  # to a cheaper model
+    WORTH_IT = "worth-it"  # the strong model, by what is expected of it
+    UNKNOWN_ROUTE = "unknown-route"  # nothing of this route was labelled: the strong model
+    NOT_CERTIFIED = "not-certified"  # the verdict is not to route: the strong model
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``gain``: the chance of the strong model to be right, less that of the chosen one. ``saved_usd`` is expected.
+
+    ``point``: the threshold from which on the prompt leaves the strong model, by which the route's mix is watched.
+    """
+
+    model: str
+    reason: Reason
+    gain: float = 0.0
+    saved_usd: float = 0.0
+    point: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """``made_at`` in seconds since the epoch; ``fitted_on`` prompts; ``prices`` of each model, None where only costs
+    were known. ``report``: the chosen policy on prompts that nothing was decided by.
+    """
+
+    made_at: float
+    fitted_on: int
+    certificate: Certificate
+    model: Model
+    mix: Mix
+    prices: Mapping[str, TokenPrice | None]
+    report: Point | None = None
+
+    def decide(self, features: Features, route: str, chars: int) -> Decision:
+        """Which model answers a prompt of a route. Takes a tenth of a millisecond, and never raises."""
+        certificate = self.certificate
+        success = self.model.success(features, route)
+        if success is None:
+            return Decision(certificate.strong, Reason.UNKNOWN_ROUTE)
+        cost = self.model.cost_usd(chars)
+        strong = self.model.models.index(certificate.strong)
+        point = float(turning_points(success[None], cost[None], strong).min())
+        if certificate.chosen is None or certificate.verdict is not Verdict.ROUTE:
+            return Decision(certificate.strong, Reason.NOT_CERTIFIED, point=point)
+        at = int(choose(success[None], cost[None], strong, certificate.chosen.threshold)[0])
+        reason = Reason.WORTH_IT if at == strong else Reason.ROUTED
+        gain, saved = float(success[strong] - success[at]), float(cost[strong] - cost[at])
+        return Decision(self.model.models[at], reason, gain, saved, point)
+
+    def holds_for(self, prices: Mapping[str, TokenPrice | None]) -> str | None:
+        """None where it holds; else what has changed since: models that are gone, or a price.
+
+        ``prices``: of the models that the route has now. One that has come since does not matter: nothing goes there.
+        """
+        for model in self.certificate.models:
+            if model not in prices:
+                return f"{model} is no model of the route any more"
+            then, now = self.prices.get(model), prices[model]
+            if then is not None and now is not None and then != now:
+                return f"{model} cost {_told(then)} when this was calibrated, and costs {_told(now)} now"
+        return None
+
+
+def _told(price: TokenPrice) -> str:
+    per_million = (f"{1_000_000 * usd:f}".rstrip("0").rstrip(".") for usd in (price.input_usd, price.output_usd))
+    return "/".join(f"${usd}" for usd in per_million) + " per million tokens"

@@ -1,0 +1,153 @@
+"""Lever 4's artifact as one file: a first line with its checksum, a header that people can read, then the numbers.
+
+fivelevers-route 1 sha256:<of all that follows>
+{... JSON, as indented as `head` shows it ...}
+---
+<arrays, as numpy.savez_compressed writes them>
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from fivelevers.errors import CalibrationError
+from fivelevers.levers.routing.artifact import Artifact, TokenPrice
+from fivelevers.levers.routing.bound import Bound, Pairs
+from fivelevers.levers.routing.certify import Certificate, Point, Promise, Verdict
+from fivelevers.levers.routing.model import Model, Weights
+from fivelevers.levers.routing.watch import Mix
+
+VERSION: Final = 1
+MOST_BYTES: Final = 5_000_000
+_NAME: Final = "fivelevers-route"
+_LINE: Final = b"\n---\n"
+_FIX: Final = "fit it anew with `fivelevers route fit`"
+
+
+def write(path: Path, artifact: Artifact) -> int:
+    """Writes it whole or not at all; how many bytes. Raises CalibrationError where they are too many, OSError."""
+    body = json.dumps(_header(artifact), indent=1).encode() + _LINE + _arrays(artifact.model)
+    content = f"{_NAME} {VERSION} sha256:{sha256(body).hexdigest()}\n".encode() + body
+    if len(content) > MOST_BYTES:
+        raise CalibrationError(f"{path}: would have {len(content):,} bytes, more than {MOST_BYTES:,}; fit fewer models")
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return len(content)
+
+
+def read(path: Path) -> Artifact:
+    """Raises CalibrationError on a file that is not one, is damaged, or is of another release; OSError."""
+    content = path.read_bytes()
+    first, _, body = content.partition(b"\n")
+    words = first.decode("ascii", "replace").split()
+    if len(words) != 3 or words[0] != _NAME:
+        raise CalibrationError(f"{path}: is no routing artifact; {_FIX}")
+    if words[1] != str(VERSION):
+        raise CalibrationError(f"{path}: version {words[1]} is of another release; {_FIX}")
+    if words[2] != f"sha256:{sha256(body).hexdigest()}":
+        raise CalibrationError(f"{path}: is damaged, its checksum differs; {_FIX}")
+    header, _, arrays = body.partition(_LINE)
+    try:
+        return _artifact(json.loads(header), arrays)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CalibrationError(f"{path}: can not be read: {error!r}; {_FIX}") from error
+
+
+def _header(artifact: Artifact) -> dict[str, Any]:
+    made = artifact.certificate
+    return {
+        "made_at": datetime.fromtimestamp(artifact.made_at, UTC).isoformat(),
+        "verdict": made.verdict.value,
+        "epsilon": made.promise.epsilon,
+        "confidence": 1 - made.promise.error,
+        "tested": made.tested,
+        "certified_saving": made.saving,
+        "needed": made.needed,
+        "strong": made.strong,
+        "models": {name: _price(artifact.prices.get(name)) for name in made.models},
+        "fitted_on": artifact.fitted_on,
+        "promise": asdict(made.promise),
+        "chosen": made.chosen and asdict(made.chosen),
+        "report": artifact.report and asdict(artifact.report),
+        "mix": asdict(artifact.mix),
+        "routes": list(artifact.model.routes),
+        "curve": [asdict(point) for point in made.curve],
+    }
+
+
+def _price(price: TokenPrice | None) -> dict[str, str] | None:
+    if price is None:
+        return None
+    return {"input_usd_per_token": f"{price.input_usd:f}", "output_usd_per_token": f"{price.output_usd:f}"}
+
+
+def _arrays(model: Model) -> bytes:
+    out = BytesIO()
+    weights = {f"weights_{name}": getattr(model.weights, name) for name in ("constant", "routes", "surface", "words")}
+    names = ("shrunk", "surface_mean", "surface_spread", "usd_fixed", "usd_per_char")
+    np.savez_compressed(out, **{name: getattr(model, name) for name in names}, **weights)
+    return out.getvalue()
+
+
+def _artifact(header: Mapping[str, Any], arrays: bytes) -> Artifact:
+    promise = Promise(**{**header["promise"], "bound": Bound(header["promise"]["bound"])})
+    models = tuple(header["models"])
+    certificate = Certificate(
+        verdict=Verdict(header["verdict"]),
+        promise=promise,
+        strong=header["strong"],
+        models=models,
+        tested=header["tested"],
+        chosen=_point(header["chosen"]),
+        needed=header["needed"],
+        curve=tuple(point for one in header["curve"] if (point := _point(one)) is not None),
+    )
+    return Artifact(
+        made_at=datetime.fromisoformat(header["made_at"]).timestamp(),
+        fitted_on=header["fitted_on"],
+        certificate=certificate,
+        model=_model(models, header["routes"], arrays),
+        mix=Mix(tuple(header["mix"]["cuts"]), tuple(header["mix"]["most"])),
+        prices={name: _token_price(price) for name, price in header["models"].items()},
+        report=_point(header["report"]),
+    )
+
+
+def _point(found: Mapping[str, Any] | None) -> Point | None:
+    return Point(**{**found, "pairs": Pairs(**found["pairs"])}) if found else None
+
+
+def _token_price(found: Mapping[str, str] | None) -> TokenPrice | None:
+    if found is None:
+        return None
+    return TokenPrice(Decimal(found["input_usd_per_token"]), Decimal(found["output_usd_per_token"]))
+
+
+def _model(models: tuple[str, ...], routes: list[str], arrays: bytes) -> Model:
+    with np.load(BytesIO(arrays), allow_pickle=False) as found:
+        weights = Weights(*(found[f"weights_{name}"] for name in ("constant", "routes", "surface", "words")))
+        return Model(
+            models=models,
+            routes={route: at for at, route in enumerate(routes)},
+            shrunk=found["shrunk"],
+            surface_mean=found["surface_mean"],
+            surface_spread=found["surface_spread"],
+            weights=weights,
+            usd_fixed=found["usd_fixed"],
+            usd_per_char=found["usd_per_char"],
+        )

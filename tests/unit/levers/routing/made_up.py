@@ -1,0 +1,26 @@
+"""Labelled prompts of a made-up team: one route is easy for both models, one hard for the cheap one, one for both."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fivelevers.levers.routing.examples import Examples
+from fivelevers.levers.routing.features import features_of
+
+CHANCES = {"greetings": (0.97, 0.97), "law": (0.45, 0.9), "riddles": (0.2, 0.25)}
+_WORDS = {
+    "greetings": "hello thanks morning friend welcome nice day",
+    "law": "statute court appeal clause liability tort party",
+    "riddles": "piano teeth river bed cold cloud silence",
+}
+
+
+def examples(count: int, *, seed: int, chances: dict[str, tuple[float, float]] = CHANCES) -> Examples:
+    """The cheap model costs a fiftieth of the strong one."""
+    rng = np.random.default_rng(seed)
+    routes = [list(chances)[at] for at in rng.integers(0, len(chances), count)]
+    texts = [" ".join(rng.choice(_WORDS[route].split(), rng.integers(4, 30))) for route in routes]
+    success = (rng.random((count, 2)) < [chances[route] for route in routes]).astype(float)
+    chars = np.array([len(text) for text in texts], float)
+    cost_usd = (100 + chars)[:, None] * np.array([0.02e-4, 1e-4])
+    return Examples(("weak", "strong"), [features_of(text) for text in texts], routes, chars, success, cost_usd)
