@@ -6,7 +6,7 @@ ARGS ?=
 BENCHMARKS := $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/[a-z]*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench lock clean install-demo install-test
+.PHONY: help demo test lint types bench chaos lock clean install-demo install-test
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -24,6 +24,9 @@ types: install-test ## Check types
 	@exec .venv/bin/mypy $(ARGS)
 
 bench: install-test $(BENCHMARKS:%=bench-%) ## Run every benchmark in its quick form (python -m benchmarks.NAME gives figures)
+
+chaos: install-test ## Kill the batch lane's workers and its Redis while requests come in, and count what went wrong
+	@exec .venv/bin/python -m benchmarks.batch_chaos $(ARGS)
 
 lock: ## Resolve the locked requirements anew
 	@PYTHON="$(PYTHON)" exec requirements/lock.sh

@@ -128,10 +128,8 @@ class Workers:
         for pid in self.pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        assert self._zygote.stdin is not None
-        self._zygote.stdin.close()
         self._zygote.kill()
-        self._zygote.wait()
+        self._zygote.communicate()
 
 
 def run(plan: Plan, peer: Peer, folder: Path, tokens: Sequence[str]) -> Count:
