@@ -52,6 +52,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--speed", type=float, default=60.0, help="60 replays an hour in a minute; 0 waits for nothing")
     parser.add_argument("--limit", type=_count, metavar="N", help="only the first N requests")
     parser.add_argument("--workload", help="support, handbook, coding-agent or tickets; all of them without")
+    parser.add_argument(
+        "--patient",
+        action="append",
+        default=[],
+        metavar="WORKLOAD",
+        help="its requests can wait for hours; again for more",
+    )
     parser.add_argument("--concurrency", type=int, default=32, help="requests under way at once (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the result to this file")
     return parser.parse_args()
@@ -78,9 +85,8 @@ def _replay(
             seen[:] = [result]
             progress.update(bar, completed=result.requests, failed=len(result.failures))
 
-        return asyncio.run(
-            replay(args.base_url, keys, requests, speed=args.speed, concurrency=args.concurrency, on_progress=show)
-        )
+        pace = {"speed": args.speed, "concurrency": args.concurrency, "patient": args.patient}
+        return asyncio.run(replay(args.base_url, keys, requests, **pace, on_progress=show))
 
 
 def _report(console: Console, results: Sequence[ReplayResult], out: Path | None) -> None:

@@ -1,10 +1,12 @@
 """One tenant's calls with the providers' own SDKs: what goes in is a traffic body, what comes out is the answer's text.
 
+A pipeline that can wait says so in a header and in its SDK's own time-out, and is written as any other client.
+
 A stream is read to its end. The text of a tool call is its arguments, since a forced call carries the answer there.
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -15,9 +17,11 @@ from openai import AsyncOpenAI
 from examples.traffic.workload import Request
 
 TIMEOUT_S = 120.0
+PATIENCE_S = 4 * 3600.0
 RETRIES = 2
 SESSION_HEADER = "x-fivelevers-session"
 REQUEST_HEADER = "x-fivelevers-request"
+DEADLINE_HEADER = "x-fivelevers-deadline"
 
 
 class StreamCutError(Exception):
@@ -33,16 +37,20 @@ class Reply:
 
 
 class Caller:
-    """The SDK clients of one key. `base_url` is the proxy's address without /v1."""
+    """The SDK clients of one key. `base_url` is the proxy's address without /v1; ``patient`` workloads can wait."""
 
-    def __init__(self, base_url: str, key: str) -> None:
+    def __init__(self, base_url: str, key: str, patient: Collection[str] = ()) -> None:
+        self._patient = patient
         self._openai = AsyncOpenAI(base_url=f"{base_url}/v1", api_key=key, max_retries=RETRIES, timeout=TIMEOUT_S)
         self._anthropic = AsyncAnthropic(base_url=base_url, api_key=key, max_retries=RETRIES, timeout=TIMEOUT_S)
 
     async def send(self, request: Request) -> Reply:
         """The answer to a request. Raises what the SDK raises, and StreamCutError."""
+        headers, timeout_s = {SESSION_HEADER: request.session}, TIMEOUT_S
+        if request.workload in self._patient:
+            headers[DEADLINE_HEADER], timeout_s = f"{PATIENCE_S:.0f}", PATIENCE_S
         raw = await self._resource(request.api).with_raw_response.create(
-            **request.body, extra_headers={SESSION_HEADER: request.session}
+            **request.body, extra_headers=headers, timeout=timeout_s
         )
         answer = raw.parse()
         if isawaitable(answer):  # Anthropic's SDK parses asynchronously, OpenAI's does not

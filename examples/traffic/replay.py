@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,9 +55,12 @@ async def replay(
     *,
     speed: float = 60.0,
     concurrency: int = 32,
+    patient: Collection[str] = (),
     on_progress: OnProgress | None = None,
 ) -> ReplayResult:
     """Replays the requests against `base_url` (without /v1); `keys` has each tenant's key.
+
+    ``patient``: workloads whose requests say that they can wait for hours, and do.
 
     A request that fails is counted and the run goes on. Raises TrafficError when a tenant has no key, ValueError when
     speed or concurrency make no sense.
@@ -67,9 +70,9 @@ async def replay(
     missing = {request.tenant for request in requests} - keys.keys()
     if missing:
         raise TrafficError(f"keys: none for tenant {', '.join(sorted(missing))}; add it to the key file")
-    run = _Run(base_url.rstrip("/"), keys, on_progress)
+    run = _Run(base_url.rstrip("/"), keys, patient, on_progress)
     try:
-        await in_turn(in_order(requests), speed=speed, concurrency=concurrency, send=run.send)
+        await in_turn(in_order(requests), speed=speed, concurrency=concurrency, send=run.send, patient=patient)
     finally:
         await run.close()
     return run.result()
@@ -81,6 +84,7 @@ class _Run:
 
     base_url: str
     keys: Mapping[str, str]
+    patient: Collection[str]
     on_progress: OnProgress | None
     callers: dict[str, Caller] = field(default_factory=dict)
     outcomes: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=10.0))
@@ -121,7 +125,7 @@ class _Run:
 
     def _caller(self, tenant: str) -> Caller:
         if tenant not in self.callers:
-            self.callers[tenant] = Caller(self.base_url, self.keys[tenant])
+            self.callers[tenant] = Caller(self.base_url, self.keys[tenant], self.patient)
         return self.callers[tenant]
 
     def result(self) -> ReplayResult:

@@ -1,18 +1,27 @@
-"""When each request is sent: at its time, after the one before it in its session, never more than so many at once."""
+"""When each request is sent: at its time, after the one before it in its session, never more than so many at once.
+
+What may wait for hours takes no place from the others and waits for none of them.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from examples.traffic.workload import Request
 
 
 async def in_turn(
-    requests: Sequence[Request], *, speed: float, concurrency: int, send: Callable[[Request], Awaitable[None]]
+    requests: Sequence[Request],
+    *,
+    speed: float,
+    concurrency: int,
+    send: Callable[[Request], Awaitable[None]],
+    patient: Collection[str] = (),
 ) -> None:
     """Sends every request.
 
     `requests` are in order of arrival, the first one is due at once. `speed` 60 turns an hour into a minute, 0 waits
-    for nothing. When more requests are due than may be under way, the earliest goes first.
+    for nothing. When more requests are due than may be under way, the earliest goes first. ``patient`` are workloads
+    whose requests may wait for hours.
     """
     ready: asyncio.PriorityQueue[int] = asyncio.PriorityQueue()
     done = [asyncio.Event() for _ in requests]
@@ -22,6 +31,10 @@ async def in_turn(
         if speed:
             due = start + (requests[index].at_s - requests[0].at_s) / speed
             await asyncio.sleep(due - asyncio.get_running_loop().time())
+        if requests[index].workload in patient:
+            await send(requests[index])
+            done[index].set()
+            return
         if before is not None:
             await done[before].wait()
         ready.put_nowait(index)

@@ -54,6 +54,7 @@ class Asked:
     """One request that may be answered from the store. ``serving``: what is found may be given to the client.
 
     ``calibration`` None: nothing semantic is served, whatever is found. ``draw`` in [0, 1) picks the audits.
+    ``afresh``: the client wants no stored answer, and what it gets takes the place of what there is.
     """
 
     scope: str
@@ -65,6 +66,7 @@ class Asked:
     calibration: Calibration | None
     draw: float
     max_age_s: float | None = None
+    afresh: bool = False
 
     @property
     def deadline_s(self) -> float:
@@ -108,7 +110,7 @@ async def look_up(asked: Asked, memory: AnswerMemory, embedder: Embedder | None,
             exact = await memory.wait(asked.scope, asked.question, within_s=asked.settings.wait_s)
     except (StoreError, TimeoutError) as error:
         return Found(Result.MISS, "redis", error=_named(error))
-    if exact.answer is not None:
+    if exact.answer is not None and not asked.afresh:
         return _exact_hit(asked, exact, now)
     miss = Found(Result.MISS, "new", leads=exact.first)
     if embedder is None or asked.settings.tier == "exact":
@@ -178,13 +180,14 @@ def worth_judging(found: Found) -> tuple[str, ...]:
 def may_judge(asked: Asked, found: Found, spent: Spent) -> tuple[tuple[str, ...], Spent]:
     """What a fresh answer is compared with, within the policy's share of look-ups, and what is spent then.
 
-    Until a route serves, everything worth it is judged: that is what it is calibrated with.
+    In shadow mode everything worth it is judged: that is what a route is calibrated with, and it counts for nothing, or
+    audits had to wait until as many look-ups had come again.
     """
     candidates, settings = worth_judging(found), asked.settings
-    allowed = bool(candidates)
-    if asked.calibration is not None and asked.serving:
-        budget = Budget(settings.judge.share, settings.audit_share)
-        allowed = allowed and budget.allows(spent, audit=found.result is Result.AUDIT)
+    if not asked.serving:
+        return candidates, spent
+    budget = Budget(settings.judge.share, settings.audit_share)
+    allowed = bool(candidates) and budget.allows(spent, audit=found.result is Result.AUDIT)
     return (candidates if allowed else ()), spent.after(judged=allowed)
 
 
@@ -216,14 +219,17 @@ async def learn(
     """
     stored = [(one, answer) for one in compare if (answer := await memory.answer(asked.scope, one)) is not None]
     ids, texts = [one for one, _ in stored], [answer.text for _, answer in stored]
-    expected = _expects(found, ids)
+    sure = found.decision is not None and found.decision.score >= EXPECTED_FROM
+    expected = sure and ids[:1] == list(worth_judging(found)[:1])
     verdict = await judges.compare(asked.text, fresh.text, texts, expects_first=expected) if stored else UNKNOWN
     said = _said(found, verdict, ids)
     if found.result is Result.AUDIT and said is Said.DIFFERENT and found.decision is not None:
         await memory.forget_question(asked.scope, found.decision.question or "")
+    if asked.afresh:
+        await memory.forget_question(asked.scope, asked.question)
     same_as = None if verdict.same is None else ids[verdict.same]
     # What surely is near an answer, and nobody can say whether it is another one, would only stand in that one's way.
-    contested = expected and verdict.said is None
+    contested = sure and verdict.said is None and not asked.afresh
     await memory.store(
         asked.scope,
         asked.question,
@@ -237,12 +243,6 @@ async def learn(
         given=(new_id, fresh) if same_as else None,
     )
     return Learnt(said, verdict.by)
-
-
-def _expects(found: Found, ids: Sequence[str]) -> bool:
-    """Whether a judge that does not find the first of these to say the same surprises."""
-    decision = found.decision
-    return decision is not None and decision.score >= EXPECTED_FROM and ids[:1] == [decision.answer]
 
 
 def _said(found: Found, verdict: Verdict, ids: Sequence[str]) -> Said | None:

@@ -133,7 +133,7 @@ async def test_what_nobody_can_tell_from_an_answer_near_it_is_known_word_for_wor
 ) -> None:
     by = Told()
     by.knows = False
-    monkeypatch.setattr("fivelevers.answer_caching.EXPECTED_FROM", 0.0)  # whatever is near counts as surely near
+    monkeypatch.setattr("fivelevers.answer_caching.EXPECTED_FROM", 0.01)  # whatever is near counts as surely near
     await told(asked(PRICE, serving=False), fresh("29"), memory, by)
     await told(asked(COST, serving=False), fresh("29"), memory, by)
     assert by.expected == [True]
@@ -150,6 +150,14 @@ async def test_what_was_not_judged_or_is_too_old_is_not_served(memory: Answers) 
     assert (later.result, later.why) == (Result.MISS, "too-old")
 
 
+async def test_an_answer_that_was_asked_for_afresh_takes_the_place_of_the_stored_one(memory: Answers) -> None:
+    by = Told()
+    await told(asked(PRICE), fresh("29"), memory, by)
+    assert (await told(asked(PRICE, serving=False, afresh=True), fresh("31"), memory, by)).result is not Result.MISS
+    found = [await look_up(asked(text), memory, by, now=time.time()) for text in (PRICE, COST)]
+    assert [one.answer and one.answer.text for one in found] == ["31", "31"]
+
+
 async def test_judging_stays_within_its_share_once_a_route_serves(memory: Answers) -> None:
     by = Told()
     await told(asked(PRICE), fresh("29"), memory, by)
@@ -158,7 +166,9 @@ async def test_judging_stays_within_its_share_once_a_route_serves(memory: Answer
     assert may_judge(shy, found, Spent(99, 10))[0]
     assert may_judge(shy, found, Spent(99, 45)) == ((), Spent(100, 45))
     shadow = replace(shy, serving=False, calibration=None)
-    assert may_judge(shadow, await look_up(shadow, memory, by, now=time.time()), Spent(99, 99))[0]
+    everything, spent = may_judge(shadow, await look_up(shadow, memory, by, now=time.time()), Spent(99, 9))
+    assert everything
+    assert spent == Spent(99, 9)  # or no audit would be judged for as long as the route was in shadow
 
 
 @pytest.mark.parametrize(

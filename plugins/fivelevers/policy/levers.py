@@ -65,7 +65,7 @@ class Judge(Strict):
     usd_per_day: StrictFloat = Field(default=1.0, ge=0)
     """What the model may cost in a day on this route, in USD, over all proxies."""
     share: StrictFloat = Field(default=0.45, ge=0, le=1)
-    """Of the look-ups of a route that serves, the share that is judged; until it serves, all that is worth it."""
+    """Of the look-ups of a route that is on, the share that is judged; in shadow, all that is worth it."""
     same_from: StrictFloat = Field(default=0.95, ge=0, le=1)
     """Similarity of two answers from which they say the same."""
     different_below: StrictFloat = Field(default=0.6, ge=0, le=1)

@@ -1,9 +1,10 @@
 """Embeddings in the proxy's own process: all-MiniLM-L6-v2 with int8 weights, on onnxruntime.
 
-One thread computes. What comes while it does waits, and is the next batch; what nobody waits for goes behind all that
-somebody does, one text at a time. Batches are small and of texts of like
-length: on one core they save a third at best, while whoever is in one waits for all of it, padding too. The pipeline is
-sentence-transformers' for this model: WordPiece, at most 256 tokens, the mean over the tokens, unit length.
+One thread computes what somebody waits for. What comes while it does waits, and is the next batch. Batches are small
+and of texts of like length: on one core they save a third at best, while whoever is in one waits for all of it,
+padding too. Another thread takes what nobody waits for, one text at a time: an answer takes three times as long as a
+question, and the next question comes while the last answer is judged. The pipeline is sentence-transformers' for this
+model: WordPiece, at most 256 tokens, the mean over the tokens, unit length.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class MiniLm:
             if len(queue) >= WAITING_AT_MOST:
                 raise EmbedderError(f"embedder minilm: {WAITING_AT_MOST} texts are waiting")
             queue.append((text, loop, future))
-            self._wake.notify()
+            self._wake.notify_all()
         return await future
 
     def _work(self) -> None:
@@ -122,15 +123,21 @@ class MiniLm:
         except Exception as error:  # damaged weights, a runtime that does not fit: it must not be "loading" for ever
             self._problem = EmbedderError(f"embedder minilm: can not be loaded: {type(error).__name__}: {error}")
             return
+        behind = threading.Thread(
+            target=self._serve, args=(self._model, self._behind, 1), name="fivelevers-minilm-behind", daemon=True
+        )
+        behind.start()
+        self._serve(self._model, self._waiting, BATCH_AT_MOST)
+
+    def _serve(self, model: _Model, queue: deque[_Job], at_most: int) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: bool(self._waiting or self._behind))
-                jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_AT_MOST))]
-                jobs = jobs or [self._behind.popleft()]
+                self._wake.wait_for(lambda: bool(queue))
+                jobs = [queue.popleft() for _ in range(min(len(queue), at_most))]
             # Who waited no longer than its deadline has cancelled: nobody wants that vector.
             jobs = [job for job in jobs if not job[2].cancelled()]
             if jobs:
-                self._answer(self._model, jobs)
+                self._answer(model, jobs)
 
     def _answer(self, model: _Model, jobs: Sequence[_Job]) -> None:
         waiting = dict(enumerate(jobs))

@@ -17,11 +17,14 @@ from starlette.routing import Route
 
 @dataclass
 class FakeProxy:
-    """`chats` and `outcomes` are what arrived: (key, session, text) and (key, body)."""
+    """`chats` and `outcomes` are what arrived: (key, session, text) and (key, body); `patience` by text: the deadline,
+    and the SDK's time-out in seconds.
+    """
 
     url: str = ""
     chats: list[tuple[str, str, str]] = field(default_factory=list)
     outcomes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    patience: dict[str, tuple[str, str]] = field(default_factory=dict)
     under_way: int = 0
     most_under_way: int = 0
 
@@ -29,6 +32,8 @@ class FakeProxy:
         body = await request.json()
         text = body["messages"][-1]["content"]
         self.chats.append((request.headers["authorization"], request.headers["x-fivelevers-session"], text))
+        read_timeout_s = f"{float(request.headers['x-stainless-read-timeout']):.0f}"
+        self.patience[text] = (request.headers.get("x-fivelevers-deadline", ""), read_timeout_s)
         if text == "refuse":
             return JSONResponse({"error": {"message": "no such model", "type": "invalid_request_error"}}, 400)
         self.under_way += 1

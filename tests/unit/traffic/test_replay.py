@@ -72,6 +72,13 @@ async def test_no_more_than_the_concurrency_is_under_way(fake: fake_proxy.FakePr
     assert len(fake.chats) == 12
 
 
+async def test_patient_requests_say_so_and_take_no_place(fake: fake_proxy.FakeProxy) -> None:
+    requests = [request(0, "t", text=str(number), workload="tickets") for number in range(6)]
+    await replay(fake.url, KEYS, [*requests, request(0, "s", text="now")], speed=0, concurrency=1, patient=["tickets"])
+    assert fake.most_under_way > 3
+    assert fake.patience == {str(number): ("14400", "14400") for number in range(6)} | {"now": ("", "120")}
+
+
 async def test_progress_is_told_after_each_request(fake: fake_proxy.FakeProxy) -> None:
     seen: list[ReplayResult] = []
     requests = [request(0, str(number), text=str(number)) for number in range(4)]

@@ -111,6 +111,7 @@ class Answering:
             calibration=self.state.calibration(route.name, version, _prompt(plan)),
             draw=int(plan.request_id[:8], 16) / 2**32,
             max_age_s=wish.max_age_s,
+            afresh=not wish.read,
         )
 
     async def _repeats(self, scope: str, question: str) -> bool:
