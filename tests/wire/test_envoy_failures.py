@@ -48,6 +48,12 @@ def by_body(rig: Rig, how: str, phase: str) -> Answered:
     return rig.ask(headers={**PIPELINE, "x-misbehave": f"{how}@{phase}"}, body=BACKGROUND)
 
 
+def test_without_a_filter_everything_goes_live_at_once(rig: Rig) -> None:
+    for headers in (ASYNC, PIPELINE):
+        assert rig.ask(headers=headers, body=BACKGROUND).once.path == CHAT
+    assert rig.stat("message_timeouts") == 0
+
+
 def test_a_filter_that_misbehaves_lets_each_request_go_live_once(bad: Rig) -> None:
     jobs = [(how, phase) for how in LIVE for phase in (*PHASES, "")]
     with ThreadPoolExecutor(8) as pool:
