@@ -173,7 +173,7 @@ class _Reader:
 
     def _included(self, raw: Any) -> Iterator[Document]:
         patterns = [raw] if isinstance(raw, str) else raw or []
-        if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+        if not isinstance(patterns, list) or not all(_is_path(pattern) for pattern in patterns):
             fix = 'write a list of paths or globs: ["teams/*.yaml"]'
             self.problems.append(self.main.problem(("include",), raw, "is not a list of paths", fix))
             return
@@ -259,3 +259,8 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _is_path(value: object) -> bool:
+    """Text that the system takes for one: no NUL byte, no half of a character."""
+    return isinstance(value, str) and value.isprintable()

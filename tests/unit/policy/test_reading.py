@@ -107,6 +107,7 @@ def test_what_a_validator_may_not_say(validator: str, says: str) -> None:
         ("defaults: {name: a}", "defaults.name: 'a' is no default; say it in each route"),
         ("include: 3", "include: 3 is not a list of paths"),
         ("include: [3]", "include: [3] is not a list of paths"),
+        ('include: "a\\0b"', "is not a list of paths"),
         ("1: a", "1: 1 is a key that is not text"),
         ("defaults: {levers: {batch: {no_provider_storage: 1}}}", "1 is neither true nor false; write `no_prov"),
         ("defaults: {levers: {batch: {regions: [no]}}}", "regions[0]: False is not text; write it in quotes"),
