@@ -33,9 +33,11 @@ def calibrate(
         raise CalibrationError("routing: needs two models, and labelled prompts to fit and to calibrate by; label more")
     train = examples.take(split.train)
     strong = strong or strongest(train)
-    first = judged(fit(train), examples.take(split.calibration), strong)
-    certificate = certify(out_of_fold(train, strong), first, strong, promise)
-    model = fit(train.only(certificate.models))
+    model = fit(train)
+    first = judged(model, examples.take(split.calibration), strong)
+    certificate = certify(out_of_fold(train, model, strong), first, strong, promise)
+    if certificate.models != model.models:
+        model = fit(train.only(certificate.models))
     tried = judged(model, examples.take(split.calibration).only(certificate.models), strong)
     told = judged(model, examples.take(split.report).only(certificate.models), strong)
     column = model.models.index(strong)
@@ -66,10 +68,9 @@ def judged(model: Model, examples: Examples, strong: str) -> Judged:
     return Judged(examples, success, model.all_costs_usd(examples.chars), _without(examples, strong))
 
 
-def out_of_fold(examples: Examples, strong: str) -> Judged:
-    """What models that were fitted to the rest believe of each prompt."""
-    costs = fit(examples).all_costs_usd(examples.chars)
-    return Judged(examples, crossed(examples), costs, _without(examples, strong))
+def out_of_fold(examples: Examples, model: Model, strong: str) -> Judged:
+    """What models that were fitted to the rest believe of each prompt. ``model`` was fitted to all: its costs count."""
+    return Judged(examples, crossed(examples), model.all_costs_usd(examples.chars), _without(examples, strong))
 
 
 def _without(examples: Examples, strong: str) -> Floats:

@@ -17,12 +17,12 @@ TRAIN = examples(800, seed=11)
 MODEL = fit(TRAIN)
 
 
-UNSEEN = out_of_fold(TRAIN, "strong")
+UNSEEN = out_of_fold(TRAIN, MODEL, "strong")
 
 
 def certified(calibration: Examples, promise: Promise, train: Examples | None = None) -> Certificate:
     model = MODEL if train is None else fit(train)
-    unseen = UNSEEN if train is None else out_of_fold(train, "strong")
+    unseen = UNSEEN if train is None else out_of_fold(train, model, "strong")
     return certify(unseen, judged(model, calibration, "strong"), "strong", promise)
 
 
