@@ -25,7 +25,7 @@ def by_gain(success: Floats, cost_usd: Floats) -> Ranking:
 
 def fivelevers(train: Examples, test: Examples) -> Ranking:
     model = fit(train)
-    ranking = by_gain(model.all_success(test.features, test.routes), model.all_costs_usd(test.chars))
+    ranking = by_gain(model.all_success(test.features, test.routes), model.all_costs_usd(test.routes, test.chars))
     return Ranking(*(np.nan_to_num(score, nan=np.inf) for score in (ranking.calls, ranking.dollars)))
 
 

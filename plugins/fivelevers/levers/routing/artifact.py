@@ -62,10 +62,9 @@ class Artifact:
     def decide(self, features: Features, route: str, chars: int) -> Decision:
         """Which model answers a prompt of a route. Takes a tenth of a millisecond, and never raises."""
         certificate = self.certificate
-        success = self.model.success(features, route)
-        if success is None:
+        success, cost = self.model.success(features, route), self.model.cost_usd(route, chars)
+        if success is None or cost is None:
             return Decision(certificate.strong, Reason.UNKNOWN_ROUTE)
-        cost = self.model.cost_usd(chars)
         strong = self.model.models.index(certificate.strong)
         point = float(turning_points(success[None], cost[None], strong).min())
         if certificate.chosen is None or certificate.verdict is not Verdict.ROUTE:

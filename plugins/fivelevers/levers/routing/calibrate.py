@@ -65,12 +65,13 @@ def strongest(examples: Examples) -> str:
 def judged(model: Model, examples: Examples, strong: str) -> Judged:
     """What the model believes of prompts that it was not fitted to."""
     success = model.all_success(examples.features, examples.routes)
-    return Judged(examples, success, model.all_costs_usd(examples.chars), _without(examples, strong))
+    return Judged(examples, success, model.all_costs_usd(examples.routes, examples.chars), _without(examples, strong))
 
 
 def out_of_fold(examples: Examples, model: Model, strong: str) -> Judged:
     """What models that were fitted to the rest believe of each prompt. ``model`` was fitted to all: its costs count."""
-    return Judged(examples, crossed(examples), model.all_costs_usd(examples.chars), _without(examples, strong))
+    cost_usd = model.all_costs_usd(examples.routes, examples.chars)
+    return Judged(examples, crossed(examples), cost_usd, _without(examples, strong))
 
 
 def _without(examples: Examples, strong: str) -> Floats:

@@ -30,7 +30,7 @@ def fit(examples: Examples) -> Model:
     cells = np.array([routes[route] for route in examples.routes])
     surface = np.array([one.surface for one in examples.features], float)
     mean, spread = surface.mean(axis=0), surface.std(axis=0) + 1e-9
-    fixed, per_char = _costs(examples)
+    fixed, per_char = _costs(examples, cells, len(routes))
     return Model(
         models=examples.models,
         routes=routes,
@@ -56,13 +56,17 @@ def crossed(examples: Examples) -> Floats:
 
 
 def _shrunk(success: Floats, cells: Any, count: int) -> Floats:
-    """Beta-binomial means: the share of right answers of all routes counts as ``SHRINK`` labels in each."""
-    prior = (success.sum(axis=0) + 1) / (len(success) + 2)
-    right = np.zeros((count, success.shape[1]))
-    np.add.at(right, cells, success)
+    """Beta-binomial means."""
+    return _drawn(success, (success.sum(axis=0) + 1) / (len(success) + 2), cells, count)
+
+
+def _drawn(values: Floats, prior: Floats, cells: Any, count: int) -> Floats:
+    """Means by route, in each of which the prior counts as ``SHRINK`` labels."""
+    total = np.zeros((count, values.shape[1]))
+    np.add.at(total, cells, values)
     seen = np.bincount(cells, minlength=count)[:, None]
-    shrunk: Floats = (right + SHRINK * prior) / (seen + SHRINK)
-    return shrunk
+    drawn: Floats = (total + SHRINK * prior) / (seen + SHRINK)
+    return drawn
 
 
 def _weights(examples: Examples, cells: Any, count: int, surface: Floats) -> Weights:
@@ -100,12 +104,16 @@ def _words(examples: Examples) -> tuple[Any, Any]:
     return table[:, kept], kept
 
 
-def _costs(examples: Examples) -> tuple[Floats, Floats]:
-    """Least squares of the cost over the prompt's length, by model; neither part is below 0."""
+def _costs(examples: Examples, cells: Any, count: int) -> tuple[Floats, Floats]:
+    """Least squares of the cost over the prompt's length, by model, and what each route costs beside; none is below 0.
+
+    Answers of one route are longer than those of another, whatever was asked.
+    """
     chars, costs = examples.chars, examples.cost_usd
     deviation = chars - chars.mean()
     varies = float(np.square(deviation).sum())
     slope = deviation @ costs / varies if varies > 0 else np.zeros(costs.shape[1])
     steepest = costs.mean(axis=0) / chars.mean() if chars.mean() > 0 else np.zeros(costs.shape[1])
     slope = np.clip(slope, 0, steepest)
-    return costs.mean(axis=0) - slope * chars.mean(), slope
+    rest = costs - chars[:, None] * slope
+    return np.maximum(_drawn(rest, rest.mean(axis=0), cells, count), 0.0), slope

@@ -6,7 +6,7 @@ that of all routes where the route has few labels; and a logistic regression on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ class Weights:
 class Model:
     """``routes``: the row of each known route. ``shrunk``: its share of right answers, a column for each model.
 
-    An answer costs ``usd_fixed`` and ``usd_per_char`` for each character of the prompt, by model.
+    An answer costs ``usd_fixed``, a row for each route, and ``usd_per_char`` for each character of the prompt.
     """
 
     models: tuple[str, ...]
@@ -56,19 +56,26 @@ class Model:
         chance: Floats = (self.shrunk[at] + 1 / (1 + np.exp(-logit))) / 2
         return chance
 
-    def cost_usd(self, chars: float) -> Floats:
-        """What an answer to a prompt of that length is expected to cost, by model."""
-        return self.usd_fixed + self.usd_per_char * chars
+    def cost_usd(self, route: str, chars: float) -> Floats | None:
+        """What an answer to a prompt of that length is expected to cost, by model; None on a route without labels."""
+        at = self.routes.get(route)
+        if at is None:
+            return None
+        cost: Floats = self.usd_fixed[at] + self.usd_per_char * chars
+        return cost
 
     def all_success(self, features: Sequence[Features], routes: Sequence[str]) -> Floats:
         """A row for each prompt; NaN on a route without labels."""
+        return self._rows(self.success(one, route) for one, route in zip(features, routes, strict=True))
+
+    def all_costs_usd(self, routes: Sequence[str], chars: Floats) -> Floats:
+        """As ``all_success``."""
+        return self._rows(self.cost_usd(route, one) for route, one in zip(routes, chars.tolist(), strict=True))
+
+    def _rows(self, found: Iterable[Floats | None]) -> Floats:
         unknown = np.full(len(self.models), np.nan)
-        found = (self.success(one, route) for one, route in zip(features, routes, strict=True))
         rows = [unknown if row is None else row for row in found]
         return np.array(rows).reshape(-1, len(self.models))
-
-    def all_costs_usd(self, chars: Floats) -> Floats:
-        return self.usd_fixed + chars[:, None] * self.usd_per_char
 
     def _standard(self, features: Features) -> Floats:
         return standard(np.array(features.surface), self.surface_mean, self.surface_spread)

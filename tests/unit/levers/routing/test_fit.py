@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,8 +38,20 @@ def test_a_route_with_few_labels_stays_near_all_routes() -> None:
 
 
 def test_costs_follow_the_length_of_the_prompt() -> None:
-    assert MODEL.cost_usd(400) == pytest.approx([0.02e-4 * 500, 1e-4 * 500], rel=1e-6)
-    assert (MODEL.cost_usd(0) >= 0).all()
+    assert MODEL.cost_usd("law", 400) == pytest.approx([0.02e-4 * 500, 1e-4 * 500], rel=1e-6)
+    assert MODEL.cost_usd("taxes", 400) is None
+    assert (MODEL.all_costs_usd(["law", "riddles"], np.zeros(2)) >= 0).all()
+
+
+def test_costs_follow_the_route_as_far_as_it_is_known() -> None:
+    labelled = examples(900, seed=6)
+    dearer = np.array([route == "law" for route in labelled.routes])
+    made = fit(replace(labelled, cost_usd=labelled.cost_usd + 1e-3 * dearer[:, None]))
+    law, riddles = (made.cost_usd(route, 100) for route in ("law", "riddles"))
+    assert law is not None
+    assert riddles is not None
+    assert law - riddles == pytest.approx([1e-3, 1e-3], rel=0.1)
+    assert (law - riddles < 1e-3).all()
 
 
 def test_crossed_beliefs_do_not_know_the_label() -> None:
