@@ -16,7 +16,7 @@ import pytest
 
 from fivelevers.stores.lane import Lane
 from fivelevers.stores.lane_batches import Batches
-from tests.wire.batching import CLAUDE, EMBEDDING, KEYED, MINI, PIPELINE, SHADOW, STORED
+from tests.wire.batching import CLAUDE, EMBEDDING, KEYED, MINI, PIPELINE, SHADOW, STORED, takes
 from tests.wire.proxy import ACME, GLOBEX, Proxy, wait_for
 
 LANE = "/fivelevers/lane"
@@ -33,10 +33,6 @@ def lane(quiet: Proxy) -> Iterator[Proxy]:
     takes(quiet, 0)
     yield quiet
     httpx.delete(f"{quiet.stack.simulator_url}/sim/batches")
-
-
-def takes(proxy: Proxy, seconds: float) -> None:
-    httpx.post(f"{proxy.stack.simulator_url}/sim/batches", json={"seconds": seconds}).raise_for_status()
 
 
 def post(proxy: Proxy, path: str, body: Mapping[str, Any], key: str = ACME, **headers: str) -> httpx.Response:

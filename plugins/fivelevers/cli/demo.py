@@ -25,6 +25,8 @@ from fivelevers.metering.report import GroupBy
 
 _SETTLE_LIMIT_S = 20.0
 _POLICY = "examples/traffic/fivelevers.yaml"  # the shipped one has every lever off
+_BATCHES = ("--batch-seconds", "3")  # a provider takes minutes or hours
+_POLLS = {"FIVELEVERS_LANE_POLL_S": "1"}  # and is asked after a quarter of a minute for the first time
 
 
 def demo(
@@ -63,15 +65,20 @@ def _run(state_dir: Path, speed: float, limit: int | None, workers: int, console
     root = checkout()
     policy = root / _POLICY if root and not os.environ.get("FIVELEVERS_POLICY") else None
     stack = Stack(
-        state_dir, workers=workers, policy=policy, tell=lambda step: console.print(f"  {step}", style="dim")
-    )  # fmt: skip
+        state_dir,
+        workers=workers,
+        policy=policy,
+        simulator_args=_BATCHES,
+        env=_POLLS,
+        tell=lambda step: console.print(f"  {step}", style="dim"),
+    )
     with stack:
         keys = stack.files.keys
         if root is None or keys is None:
             raise StackError("no example traffic here: run the demo in a checkout of fivelevers")
         console.print(f"Replaying examples/traffic through Envoy at {stack.envoy_url}")
         replay = [sys.executable, "-m", "examples.traffic", "--base-url", stack.envoy_url, "--keys", str(keys)]
-        replay += ["--speed", str(speed), *(["--limit", str(limit)] if limit else [])]
+        replay += ["--patient", "tickets", "--speed", str(speed), *(["--limit", str(limit)] if limit else [])]
         answered = subprocess.run(replay, cwd=root, check=False).returncode  # noqa: S603  our own interpreter and module
         told = settled(stack)
         console.print()
