@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.rig.lane_peers import Peer
+from benchmarks.rig.lane_redis import Redis
 from benchmarks.rig.proxies import ROOT
-from fivelevers.embedded import binaries, environment
-from fivelevers.embedded.health import redis_ok
-from fivelevers.embedded.ports import HOST, Port
+from fivelevers.embedded import environment
 from fivelevers.errors import StoreError
 from fivelevers.levers.batch.work import Endpoint, Group, Terms, Work
 from fivelevers.stores.lane import Lane
@@ -71,31 +70,6 @@ class Count:
     states: dict[str, int]
     told_again: int
     took_s: float
-
-
-class Redis:
-    """One that keeps what it accepts, and may be killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self._port = Port(0)
-        self.url = f"redis://{HOST}:{self._port.number}/0"
-        command = [str(binaries.redis_server(os.environ)), "--bind", HOST, "--port", str(self._port.number)]
-        command += ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(folder)]
-        self._command = [*command, "--maxmemory-policy", "noeviction"]
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        while not redis_ok(HOST, self._port.number):
-            time.sleep(0.02)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def close(self) -> None:
-        self.kill()
-        self._port.release()
 
 
 class Workers:

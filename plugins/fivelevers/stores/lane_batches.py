@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from fivelevers.errors import ContentError, StoreError
 from fivelevers.levers.batch.lifecycle import Batch, BatchState
@@ -21,6 +21,7 @@ from fivelevers.stores.lane import Lane, script
 from fivelevers.stores.lane_record import HEAD_BYTES, PREFIX, Head, group_of
 from fivelevers.stores.redis_async import run_script
 
+T = TypeVar("T")
 _CHUNK: Final = 500  # rows of one call: Redis does nothing else meanwhile
 _SHOWN_S: Final = 7 * 86_400  # a batch that is gone
 
@@ -49,9 +50,13 @@ class Batches:
     async def queued(self, group: Group, most: int) -> list[Row]:
         """The first rows of a queue, by when they are due."""
         async with self._lane.link.asking("a queue can not be read", limited=False) as redis:
-            names = [name.decode() for name in await redis.zrange(f"{PREFIX}q:{group.id}", 0, most - 1)]
-        heads = await self._heads(names)
-        return [_row(name, head) for name, head in heads if head.state is WorkState.QUEUED]
+            names = await redis.zrange(f"{PREFIX}q:{group.id}", 0, most - 1)
+        prefixes: dict[bytes, bytes] = {}  # many rows, few prefixes
+        return [
+            _row(name, head, prefixes.setdefault(head.prefix, head.prefix))
+            async for name, head in self._heads(names)
+            if head.state is WorkState.QUEUED
+        ]
 
     async def work(self, row: Row) -> Work | None:
         """The request of a row; None where it is gone or can not be decrypted."""
@@ -107,8 +112,8 @@ class Batches:
 
     async def open_rows(self, batch: Batch) -> list[Row]:
         """Those that have not ended and are not asked live."""
-        heads = await self._heads(await self.rows(batch))
-        return [_row(name, head) for name, head in heads if _is_in(head, batch)]
+        heads = self._heads([name.encode() for name in await self.rows(batch)])
+        return [_row(name, head, head.prefix) async for name, head in heads if _is_in(head, batch)]
 
     async def bodies(self, batch: Batch) -> AsyncIterator[tuple[int, bytes]]:
         """(row number, body) of those that have not ended. A body that can not be decrypted is asked for live."""
@@ -181,18 +186,15 @@ class Batches:
             group = await redis.hget(f"{PREFIX}g:{values[b'group'].decode()}", "group")
         return _batch(name, values, group_of(group))
 
-    async def _heads(self, names: Sequence[str]) -> list[tuple[str, Head]]:
-        found: list[tuple[str, Head]] = []
+    async def _heads(self, names: Sequence[bytes]) -> AsyncIterator[tuple[str, Head]]:
+        """Of those that are still there."""
         for part in _chunks(names):
-            async with self._lane.link.asking("requests can not be read") as redis:
-                pipe = redis.pipeline(transaction=False)
-                for name in part:
-                    pipe.getrange(f"{PREFIX}r:{name}", 0, HEAD_BYTES - 1)
-                records = await pipe.execute()
-            heads = ((name, Head.read(record)) for name, record in zip(part, records, strict=True))
-            found += [(name, head) for name, head in heads if head is not None]
+            joined = await self._run("requests can not be read", "heads", b"".join(part))
+            for at, name in enumerate(part):
+                head = Head.read(joined[at * HEAD_BYTES : (at + 1) * HEAD_BYTES])
+                if head is not None:
+                    yield name.decode(), head
             await asyncio.sleep(0)
-        return found
 
     async def _views(self, names: Sequence[bytes]) -> list[View]:
         """Without those that can not be decrypted: they come up again when the lease is over."""
@@ -234,8 +236,8 @@ async def _queue(redis: Any, name: str) -> Waiting | None:
     return Waiting(group_of(values[b"group"]), queue)
 
 
-def _row(name: str, head: Head) -> Row:
-    return Row(name, head.body_bytes, head.tokens, head.prefix, head.attempts, head.deadline_at)
+def _row(name: str, head: Head, prefix: bytes) -> Row:
+    return Row(name, head.body_bytes, head.tokens, prefix, head.attempts, head.deadline_at)
 
 
 def _batch(name: str, values: dict[bytes, bytes], group: Group) -> Batch:
@@ -261,7 +263,7 @@ def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+def _chunks(names: Sequence[T]) -> Iterator[Sequence[T]]:
     return (names[at : at + _CHUNK] for at in range(0, len(names), _CHUNK))
 
 

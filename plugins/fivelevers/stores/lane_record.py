@@ -37,6 +37,7 @@ _STATES = {
     "C": WorkState.CANCELLED,
 }
 LETTERS = {state: letter for letter, state in _STATES.items()}
+_LETTERS = frozenset(letter.encode() for letter in _STATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Head:
     @classmethod
     def read(cls, record: bytes) -> Head | None:
         """None for what is no record of this release."""
-        if len(record) < HEAD_BYTES:
+        if len(record) < HEAD_BYTES or record[:1] not in _LETTERS:
             return None
         state, attempts, told, group, batch, _, deadline, size, tokens, prefix, keep_s, key, sealed = _HEAD.unpack_from(
             record

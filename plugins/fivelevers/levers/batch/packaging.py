@@ -93,7 +93,9 @@ def cut(rows: Sequence[Row], queue: Queue, limits: Limits) -> list[Row]:
         if taken and (over or len(taken) >= most):
             break
         taken.append(row)
-    first = {row.prefix: at for at, row in reversed(list(enumerate(taken)))}
+    first: dict[bytes, int] = {}
+    for at, row in enumerate(taken):
+        first.setdefault(row.prefix, at)
     return sorted(taken, key=lambda row: first[row.prefix])
 
 
