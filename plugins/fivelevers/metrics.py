@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TypeVar
 
@@ -80,6 +80,18 @@ look_up_seconds = Histogram(
 lane_requests = Counter(
     "fivelevers_lane_requests", "Requests that came to the batch lane, by what became of them.", ["result"],
     registry=registry,
+)  # fmt: skip
+lane_queued = Gauge(
+    "fivelevers_lane_queued", "Requests that wait in the lane for their batch.", ["model"], registry=registry,
+    multiprocess_mode="livemax",
+)  # fmt: skip
+lane_in_flight = Gauge(
+    "fivelevers_lane_in_flight", "Accepted requests in a batch (batch), asked live (live), ended and not metered yet "
+    "(untold).", ["where"], registry=registry, multiprocess_mode="livemax",
+)  # fmt: skip
+lane_overdue_seconds = Gauge(
+    "fivelevers_lane_overdue_seconds", "For how long the first request of a queue should have been sent.",
+    registry=registry, multiprocess_mode="livemax",
 )  # fmt: skip
 spool_bytes = Gauge(
     "fivelevers_spool_bytes", "Accepted events that the ledger does not have yet.", registry=registry,
@@ -156,6 +168,17 @@ def count_lane(lane: str, why: str) -> None:
 
 def count_in_lane(result: str) -> None:
     _child(lane_requests, result).inc()
+
+
+def show_lane(
+    queued: Mapping[str, int], *, overdue_s: float, at_providers: int, asked_live: int, untold: int
+) -> None:
+    """What the lane holds; ``queued`` by model."""
+    for model, count in queued.items():
+        lane_queued.labels(model).set(count)
+    for where, count in (("batch", at_providers), ("live", asked_live), ("untold", untold)):
+        lane_in_flight.labels(where).set(count)
+    lane_overdue_seconds.set(max(overdue_s, 0.0))
 
 
 def count_skipped(levers: Iterable[str], unknown: int) -> None:

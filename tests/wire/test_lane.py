@@ -231,3 +231,5 @@ def test_health_and_metrics_tell_of_the_lane(lane: Proxy) -> None:
     assert result(lane, accepted).status_code == 200
     assert lane.metric("fivelevers_lane_requests_total", result="accepted") > 0
     assert lane.metric("fivelevers_saved_usd_total", lever="batch") > 0
+    assert lane.http.get("/fivelevers/v1/health").json()["lane"] == "up"
+    assert "fivelevers_lane_queued" in lane.http.get("/fivelevers/v1/metrics").text

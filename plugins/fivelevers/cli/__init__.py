@@ -6,6 +6,7 @@ Exit codes: 0 fine, 1 the answer is no, 2 could not run.
 import typer
 
 from fivelevers.cli.audit import audit
+from fivelevers.cli.batch import app as batch
 from fivelevers.cli.cache import app as cache
 from fivelevers.cli.calibrate import app as calibrate
 from fivelevers.cli.check import check
@@ -36,6 +37,7 @@ app.add_typer(explain, name="explain")
 app.add_typer(calibrate, name="calibrate")
 app.add_typer(judge, name="judge")
 app.add_typer(cache, name="cache")
+app.add_typer(batch, name="batch")
 app.command()(up)
 app.command()(down)
 app.command("ext-proc")(ext_proc)

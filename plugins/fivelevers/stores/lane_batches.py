@@ -70,6 +70,17 @@ class Batches:
         async with self._lane.link.asking("a request can not be put off") as redis:
             await redis.zadd(f"{PREFIX}q:{group.id}", {row.name: until}, xx=True)
 
+    async def flush(self) -> int:
+        """All that waits is due now, whatever it waits for; how many that are."""
+        count = 0
+        for waiting in await self.waiting():
+            async with self._lane.link.asking("a queue can not be flushed") as redis:
+                names = await redis.zrange(f"{PREFIX}q:{waiting.group.id}", 0, -1)
+                now, _ = await redis.time()
+                await redis.zadd(f"{PREFIX}q:{waiting.group.id}", dict.fromkeys(names, now), xx=True, lt=True)
+            count += len(names)
+        return count
+
     async def plan(self, group: Group, rows: Sequence[Row], *, lease_s: float) -> Batch | None:
         """Put waiting rows into a new batch, held for a lease. None: another worker was quicker."""
         name, fence, made = uuid.uuid4().hex[:16], "", None

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fivelevers import __version__, metrics
 from fivelevers.errors import StoreError
+from fivelevers.lane.watch import LaneState
 from fivelevers.metering.event import OutcomeSeen
 from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.proxies.litellm import http_switches
@@ -56,8 +57,8 @@ class TakeBackIn(BaseModel):
 
 
 class Health(BaseModel):
-    """``off``: started with FIVELEVERS_OFF. ``policy`` is a hash; times are UTC. ``embedder``: what is wrong with lever
-    2's own, if anything is.
+    """``off``: started with FIVELEVERS_OFF. ``policy`` is a hash; times are UTC. ``lane``: its Redis. ``embedder``:
+    what is wrong with lever 2's own, if anything is.
     """
 
     version: str
@@ -69,6 +70,7 @@ class Health(BaseModel):
     switches: list[SwitchedOff]
     redis: StoreState
     ledger: StoreState
+    lane: LaneState
     embedder: str | None
 
 
@@ -128,6 +130,7 @@ def router(state: State) -> APIRouter:
             ],
             redis=switches.states["redis"],
             ledger=switches.states["ledger"],
+            lane=state.lane.state,
             embedder=state.embedders.problem,
         )
 

@@ -20,14 +20,14 @@ POLL_S: Final = "FIVELEVERS_LANE_POLL_S"
 
 
 def start(lane: Lane, state: State) -> None:
-    """In the loop that loads the plugin. FIVELEVERS_LANE_WORKER=0: the work is left to others."""
-    if os.environ.get(WORKS_HERE) == "0":
-        return
+    """In the loop that loads the plugin. FIVELEVERS_LANE_WORKER=0: the work is left to others, and only looked at."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:  # an import outside a proxy that serves
         return
-    state.hold(loop.create_task(_run(lane, state)))
+    state.hold(loop.create_task(state.lane.run(lane)))
+    if os.environ.get(WORKS_HERE) != "0":
+        state.hold(loop.create_task(_run(lane, state)))
 
 
 def pace(environment: Mapping[str, str]) -> Pace:

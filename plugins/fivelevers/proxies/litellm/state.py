@@ -13,6 +13,7 @@ from typing import Protocol, Self
 from fivelevers import metrics
 from fivelevers.answer_guard import AnswerGuard
 from fivelevers.errors import PriceError
+from fivelevers.lane.watch import LaneWatch
 from fivelevers.levers.semantic_cache.calibration import Calibration
 from fivelevers.levers.semantic_cache.verify import Spent
 from fivelevers.meter import Meter
@@ -68,6 +69,7 @@ class State:
     calibrations: Calibrations = field(default_factory=lambda: Calibrations("", "semantic_cache", _nothing))
     guard: AnswerGuard = field(default_factory=lambda: AnswerGuard(lambda: EMPTY, Switches("", "")))
     embedders: Embedders = field(default_factory=Embedders)
+    lane: LaneWatch = field(default_factory=LaneWatch)
     judge_spend: JudgeSpend = field(default_factory=lambda: JudgeSpend(""))
     judged: dict[str, Spent] = field(default_factory=dict)  # by route of the policy
     outputs: Outputs = field(default_factory=Outputs)
