@@ -20,6 +20,7 @@ from fivelevers.cli.off import off
 from fivelevers.cli.reconcile import reconcile
 from fivelevers.cli.report import report
 from fivelevers.cli.resume import resume
+from fivelevers.cli.route import app as route
 from fivelevers.cli.schema import schema
 from fivelevers.cli.up import up
 
@@ -36,6 +37,7 @@ app.command()(audit)
 app.add_typer(explain, name="explain")
 app.add_typer(calibrate, name="calibrate")
 app.add_typer(judge, name="judge")
+app.add_typer(route, name="route")
 app.add_typer(cache, name="cache")
 app.add_typer(batch, name="batch")
 app.command()(up)

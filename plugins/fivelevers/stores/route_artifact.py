@@ -37,7 +37,7 @@ _FIX: Final = "fit it anew with `fivelevers route fit`"
 
 def write(path: Path, artifact: Artifact) -> int:
     """Writes it whole or not at all; how many bytes. Raises CalibrationError where they are too many, OSError."""
-    body = json.dumps(_header(artifact), indent=1).encode() + _LINE + _arrays(artifact.model)
+    body = json.dumps(header(artifact), indent=1).encode() + _LINE + _arrays(artifact)
     content = f"{_NAME} {VERSION} sha256:{sha256(body).hexdigest()}\n".encode() + body
     if len(content) > MOST_BYTES:
         raise CalibrationError(f"{path}: would have {len(content):,} bytes, more than {MOST_BYTES:,}; fit fewer models")
@@ -61,14 +61,15 @@ def read(path: Path) -> Artifact:
         raise CalibrationError(f"{path}: version {words[1]} is of another release; {_FIX}")
     if words[2] != f"sha256:{sha256(body).hexdigest()}":
         raise CalibrationError(f"{path}: is damaged, its checksum differs; {_FIX}")
-    header, _, arrays = body.partition(_LINE)
+    head, _, arrays = body.partition(_LINE)
     try:
-        return _artifact(json.loads(header), arrays)
+        return _artifact(json.loads(head), arrays)
     except (KeyError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path}: can not be read: {error!r}; {_FIX}") from error
 
 
-def _header(artifact: Artifact) -> dict[str, Any]:
+def header(artifact: Artifact) -> dict[str, Any]:
+    """What people read of it: everything but the numbers of the model."""
     made = artifact.certificate
     return {
         "made_at": datetime.fromtimestamp(artifact.made_at, UTC).isoformat(),
@@ -96,35 +97,39 @@ def _price(price: TokenPrice | None) -> dict[str, str] | None:
     return {"input_usd_per_token": f"{price.input_usd:f}", "output_usd_per_token": f"{price.output_usd:f}"}
 
 
-def _arrays(model: Model) -> bytes:
-    out = BytesIO()
+def _arrays(artifact: Artifact) -> bytes:
+    out, model = BytesIO(), artifact.model
     weights = {f"weights_{name}": getattr(model.weights, name) for name in ("constant", "routes", "surface", "words")}
     names = ("shrunk", "surface_mean", "surface_spread", "usd_fixed", "usd_per_char")
-    np.savez_compressed(out, **{name: getattr(model, name) for name in names}, **weights)
+    np.savez_compressed(out, seen=artifact.seen, **{name: getattr(model, name) for name in names}, **weights)
     return out.getvalue()
 
 
-def _artifact(header: Mapping[str, Any], arrays: bytes) -> Artifact:
-    promise = Promise(**{**header["promise"], "bound": Bound(header["promise"]["bound"])})
-    models = tuple(header["models"])
-    certificate = Certificate(
-        verdict=Verdict(header["verdict"]),
-        promise=promise,
-        strong=header["strong"],
-        models=models,
-        tested=header["tested"],
-        chosen=_point(header["chosen"]),
-        needed=header["needed"],
-        curve=tuple(point for one in header["curve"] if (point := _point(one)) is not None),
-    )
+def _artifact(head: Mapping[str, Any], arrays: bytes) -> Artifact:
+    with np.load(BytesIO(arrays), allow_pickle=False) as opened:
+        found = dict(opened)
     return Artifact(
-        made_at=datetime.fromisoformat(header["made_at"]).timestamp(),
-        fitted_on=header["fitted_on"],
-        certificate=certificate,
-        model=_model(models, header["routes"], arrays),
-        mix=Mix(tuple(header["mix"]["cuts"]), tuple(header["mix"]["most"])),
-        prices={name: _token_price(price) for name, price in header["models"].items()},
-        report=_point(header["report"]),
+        made_at=datetime.fromisoformat(head["made_at"]).timestamp(),
+        fitted_on=head["fitted_on"],
+        certificate=_certificate(head),
+        model=_model(tuple(head["models"]), head["routes"], found),
+        mix=Mix(tuple(head["mix"]["cuts"]), tuple(head["mix"]["most"])),
+        prices={name: _token_price(price) for name, price in head["models"].items()},
+        seen=found["seen"],
+        report=_point(head["report"]),
+    )
+
+
+def _certificate(head: Mapping[str, Any]) -> Certificate:
+    return Certificate(
+        verdict=Verdict(head["verdict"]),
+        promise=Promise(**{**head["promise"], "bound": Bound(head["promise"]["bound"])}),
+        strong=head["strong"],
+        models=tuple(head["models"]),
+        tested=head["tested"],
+        chosen=_point(head["chosen"]),
+        needed=head["needed"],
+        curve=tuple(point for one in head["curve"] if (point := _point(one)) is not None),
     )
 
 
@@ -138,16 +143,14 @@ def _token_price(found: Mapping[str, str] | None) -> TokenPrice | None:
     return TokenPrice(Decimal(found["input_usd_per_token"]), Decimal(found["output_usd_per_token"]))
 
 
-def _model(models: tuple[str, ...], routes: list[str], arrays: bytes) -> Model:
-    with np.load(BytesIO(arrays), allow_pickle=False) as found:
-        weights = Weights(*(found[f"weights_{name}"] for name in ("constant", "routes", "surface", "words")))
-        return Model(
-            models=models,
-            routes={route: at for at, route in enumerate(routes)},
-            shrunk=found["shrunk"],
-            surface_mean=found["surface_mean"],
-            surface_spread=found["surface_spread"],
-            weights=weights,
-            usd_fixed=found["usd_fixed"],
-            usd_per_char=found["usd_per_char"],
-        )
+def _model(models: tuple[str, ...], routes: list[str], found: Mapping[str, Any]) -> Model:
+    return Model(
+        models=models,
+        routes={route: at for at, route in enumerate(routes)},
+        shrunk=found["shrunk"],
+        surface_mean=found["surface_mean"],
+        surface_spread=found["surface_spread"],
+        weights=Weights(*(found[f"weights_{name}"] for name in ("constant", "routes", "surface", "words"))),
+        usd_fixed=found["usd_fixed"],
+        usd_per_char=found["usd_per_char"],
+    )

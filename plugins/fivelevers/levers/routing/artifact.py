@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fivelevers.levers.routing.certify import Certificate, Point, Verdict
 from fivelevers.levers.routing.choose import choose, turning_points
 from fivelevers.levers.routing.features import Features
@@ -48,7 +51,8 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """``made_at`` in seconds since the epoch; ``fitted_on`` prompts; ``prices`` of each model, None where only costs
-    were known. ``report``: the chosen policy on prompts that nothing was decided by.
+    were known. ``report``: the chosen policy on prompts that nothing was decided by. ``seen``: marks of the prompts it
+    was fitted to, which can never certify it.
     """
 
     made_at: float
@@ -57,6 +61,7 @@ class Artifact:
     model: Model
     mix: Mix
     prices: Mapping[str, TokenPrice | None]
+    seen: NDArray[np.uint32]
     report: Point | None = None
 
     def decide(self, features: Features, route: str, chars: int) -> Decision:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from fivelevers.errors import CalibrationError
 from fivelevers.levers.routing.artifact import Artifact, TokenPrice
-from fivelevers.levers.routing.certify import Judged, Promise, certify, point_of
+from fivelevers.levers.routing.certify import Judged, Promise, certify, certify_at, point_of
 from fivelevers.levers.routing.choose import turning_points
-from fivelevers.levers.routing.examples import Examples, Floats
+from fivelevers.levers.routing.examples import Examples, Floats, Rows
+from fivelevers.levers.routing.features import mark_of
 from fivelevers.levers.routing.fit import crossed, fit
 from fivelevers.levers.routing.model import Model
-from fivelevers.levers.routing.split import Split
+from fivelevers.levers.routing.split import Split, groups_of
 from fivelevers.levers.routing.watch import Mix
 
 
@@ -40,19 +44,62 @@ def calibrate(
         model = fit(train.only(certificate.models))
     tried = judged(model, examples.take(split.calibration).only(certificate.models), strong)
     told = judged(model, examples.take(split.report).only(certificate.models), strong)
-    column = model.models.index(strong)
-    points = turning_points(tried.success, tried.cost_usd, column).min(axis=1)
     chosen = certificate.chosen
     reported = chosen is not None and len(told.examples) > 0
+    column = model.models.index(strong)
     return Artifact(
         made_at=at,
         fitted_on=len(train),
         certificate=certificate,
         model=model,
-        mix=Mix.of(points.tolist()),
+        mix=_mix(tried, column),
         prices={name: (prices or {}).get(name) for name in model.models},
+        seen=np.unique(np.array([mark_of(one) for one in train.features], np.uint32)),
         report=point_of(told, column, chosen.threshold, promise) if chosen is not None and reported else None,
     )
+
+
+def recertify(
+    artifact: Artifact,
+    examples: Examples,
+    promise: Promise,
+    *,
+    prices: Mapping[str, TokenPrice] | None = None,
+    at: float = 0.0,
+) -> Artifact:
+    """The same policies, in the same order, on prompts that were labelled since; what it was fitted to is left out.
+
+    Near-duplicates count once. Raises CalibrationError where models are missing or no prompt is new.
+    """
+    model, strong = artifact.model, artifact.certificate.strong
+    missing = [name for name in model.models if name not in examples.models]
+    if missing:
+        raise CalibrationError(f"routing: the artifact routes to {missing[0]}, which the prompts have no labels of")
+    fresh = examples.take(_fresh(artifact, examples)).only(model.models)
+    if not len(fresh):
+        raise CalibrationError("routing: the artifact was fitted to all of these prompts; label others")
+    tried = judged(model, fresh, strong)
+    thresholds = [point.threshold for point in artifact.certificate.curve]
+    return replace(
+        artifact,
+        made_at=at,
+        certificate=certify_at(thresholds, tried, strong, promise),
+        mix=_mix(tried, model.models.index(strong)),
+        prices={name: (prices or {}).get(name) for name in model.models},
+        report=None,
+    )
+
+
+def _fresh(artifact: Artifact, examples: Examples) -> Rows:
+    marks = np.array([mark_of(one) for one in examples.features], np.uint32)
+    new = ~np.isin(marks, artifact.seen)
+    firsts = np.unique(groups_of(examples.features), return_index=True)[1]
+    return np.sort(firsts[new[firsts]])
+
+
+def _mix(judged: Judged, strong: int) -> Mix:
+    points = turning_points(judged.success, judged.cost_usd, strong).min(axis=1)
+    return Mix.of(points.tolist())
 
 
 def strongest(examples: Examples) -> str:

@@ -117,12 +117,17 @@ def _candidates(models: Sequence[str], strong: str) -> Iterator[tuple[str, ...]]
 
 
 def _certified(train: Judged, calibration: Judged, strong: str, promise: Promise) -> Certificate:
-    at = train.examples.models.index(strong)
-    thresholds = grid(turning_points(train.success, train.cost_usd, at), STEPS)
+    points = turning_points(train.success, train.cost_usd, train.examples.models.index(strong))
+    return certify_at(grid(points, STEPS), calibration, strong, promise)
+
+
+def certify_at(thresholds: Sequence[float], calibration: Judged, strong: str, promise: Promise) -> Certificate:
+    """``thresholds``: from careful to thrifty, chosen without a look at these prompts."""
+    models, tested = calibration.examples.models, len(calibration.examples)
+    at = models.index(strong)
     curve = tuple(point_of(calibration, at, threshold, promise) for threshold in thresholds)
     passed = _passed(curve, promise.epsilon)
     chosen = max(passed, key=lambda point: point.saving, default=None)
-    models, tested = train.examples.models, len(calibration.examples)
     made = Certificate(Verdict.ROUTE, promise, strong, models, tested, chosen, None, curve)
     if chosen is not None and chosen.worth >= promise.least_saving:
         return made

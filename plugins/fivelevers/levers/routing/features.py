@@ -58,6 +58,11 @@ def features_of(text: str) -> Features:
     return Features(_surface(text, tokens), _buckets(tokens))
 
 
+def mark_of(features: Features) -> int:
+    """32 bits by which a prompt is known again; its numbers, its case and the order of its parts are not in them."""
+    return crc32(features.words.tobytes())
+
+
 def _tokens(text: str) -> list[str]:
     if len(text) <= 2 * _READ_CHARS:
         found = _TOKEN.findall(text)

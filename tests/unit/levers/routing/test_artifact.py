@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from fivelevers.errors import CalibrationError
 from fivelevers.levers.routing.artifact import Artifact, Reason, TokenPrice
-from fivelevers.levers.routing.calibrate import calibrate
+from fivelevers.levers.routing.calibrate import calibrate, recertify
 from fivelevers.levers.routing.certify import Promise, Verdict
-from fivelevers.levers.routing.features import features_of
+from fivelevers.levers.routing.features import features_of, mark_of
 from fivelevers.levers.routing.split import Split, groups_of, split
 from tests.unit.levers.routing.made_up import examples
 
@@ -76,3 +77,28 @@ def test_nothing_can_be_learnt_from_one_model_or_no_prompts() -> None:
         calibrate(labelled.only(["weak"]), everything, Promise())
     with pytest.raises(CalibrationError, match="label more"):
         calibrate(labelled, Split(everything.train, everything.train[:0], everything.report), Promise())
+
+
+def test_it_is_certified_anew_on_prompts_that_it_has_not_seen() -> None:
+    again = recertify(ARTIFACT, examples(2000, seed=41), Promise(epsilon=0.03), prices=PRICES, at=1_800_000_000.0)
+    assert again.certificate.verdict is Verdict.ROUTE
+    assert again.certificate.tested > 1500
+    assert [point.threshold for point in again.certificate.curve] == [
+        point.threshold for point in ARTIFACT.certificate.curve
+    ]
+    assert again.made_at == 1_800_000_000.0
+    assert again.model is ARTIFACT.model
+
+
+def test_what_it_was_fitted_to_never_certifies_it() -> None:
+    labelled = examples(3000, seed=1)
+    again = recertify(ARTIFACT, labelled, Promise(epsilon=0.03))
+    assert again.certificate.tested <= 3000 - ARTIFACT.fitted_on
+    seen = [at for at, one in enumerate(labelled.features) if mark_of(one) in ARTIFACT.seen]
+    with pytest.raises(CalibrationError, match="label others"):
+        recertify(ARTIFACT, labelled.take(np.array(seen)), Promise())
+
+
+def test_a_model_without_labels_can_not_be_certified() -> None:
+    with pytest.raises(CalibrationError, match="routes to weak, which the prompts have no labels of"):
+        recertify(ARTIFACT, examples(100, seed=41).only(["strong"]), Promise())
