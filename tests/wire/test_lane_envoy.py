@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -19,6 +22,7 @@ from tests.wire.agreement import Books, judged
 from tests.wire.batching import CLAUDE, MINI, PIPELINE, SLOW, takes
 from tests.wire.proxy import ACME, GLOBEX, PATHS, Proxy, together, wait_for
 
+CLIENTS = Path(__file__).parents[2] / "examples/clients"
 HOURS_S = 4 * 3600.0
 PIPELINES = {"host": "pipelines.test"}  # whose bodies the filter sees
 ASYNC = {"prefer": "respond-async"}
@@ -174,6 +178,28 @@ def test_without_the_lanes_redis_a_request_is_asked_live_and_once(stood: Proxy) 
     # What Redis may have heard of it before it stopped is taken back.
     work_id = f"flr_{reply.headers['x-fivelevers-request']}"
     wait_for(lambda: look(stood, f"/fivelevers/v1/requests/{work_id}"), lambda found: found.status_code == 404, 40)
+
+
+@pytest.mark.parametrize(
+    ("program", "model", "says"),
+    [
+        ("openai_patient.py", MINI, "batch | "),
+        ("anthropic_patient.py", CLAUDE, "batch | "),
+        ("openai_background.py", MINI, "completed | "),
+        ("respond_async.sh", MINI, '"object":"chat.completion"'),
+    ],
+)
+def test_the_example_clients_run_as_they_stand(stood: Proxy, program: str, model: str, says: str) -> None:
+    before = [entry["batch"] for entry in stood.bill_entries()].count(None)
+    command = [sys.executable] if program.endswith(".py") else ["sh"]
+    env = {**os.environ, "FIVELEVERS_URL": stood.stack.envoy_url, "FIVELEVERS_API_KEY": ACME, "POLL_S": "0.5"}
+    done = subprocess.run(
+        [*command, str(CLIENTS / program), model], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert says in done.stdout.replace('": "', '":"')
+    assert "395" in done.stdout  # 17 * 23 + 4
+    assert [entry["batch"] for entry in stood.bill_entries()].count(None) == before
 
 
 def test_the_ledger_agrees_with_the_bill_on_all_of_it(books: Books) -> None:
