@@ -49,11 +49,11 @@ class Variant:
     flaws: tuple[str, ...] = ()
     pace: Mapping[str, float] = field(default_factory=dict)
 
-    def peer(self, folder: Path, plan: Plan) -> AbstractContextManager[Peer]:
+    def peer(self, folder: Path) -> AbstractContextManager[Peer]:
         if self.provider == "llmock":
             return llmock(folder)
         if self.provider == "aimock":
-            return aimock(folder, tokens_of(plan))
+            return aimock(folder)
         return simulated(folder, self.provider, seconds=0.5, faults=self.faults)
 
 
@@ -89,7 +89,7 @@ def main() -> None:
     if not args.only:
         variants = list(VARIANTS)
     runs = list(_runs(args, variants))
-    total = {name: sum(found[name] for found in runs) for name in (*COUNTED, "kills", "stops", "accepted")}
+    total = {name: sum(found[name] or 0 for found in runs) for name in (*COUNTED, "kills", "stops", "accepted")}
     print(json.dumps(total))
     if args.json:
         result = total | {"runs": runs} | about("benchmarks.batch_chaos")
@@ -120,12 +120,13 @@ def measure(variant: Variant, plan: Plan) -> Count:
         flaws=variant.flaws,
         pace=tuple(variant.pace.items()),
     )
-    with tempfile.TemporaryDirectory() as name, variant.peer(Path(name), plan) as peer:
+    with tempfile.TemporaryDirectory() as name, variant.peer(Path(name)) as peer:
         return run(plan, peer, Path(name), tokens_of(plan))
 
 
 def _told(count: Count) -> str:
-    found = ", ".join(f"{name} {getattr(count, name)}" for name in COUNTED)
+    counts = {name: getattr(count, name) for name in COUNTED}
+    found = ", ".join(f"{name} {'not told' if value is None else value}" for name, value in counts.items())
     kills = f"{count.kills} kills, {count.stops} of them stops"
     return f"{found}; {kills}; {count.accepted} accepted, {count.states}, {count.took_s} s"
 

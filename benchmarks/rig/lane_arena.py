@@ -57,12 +57,13 @@ class Count:
     """``lost``: accepted and gone, or ended and never told. ``stuck``: not ended when the time was over.
 
     ``duplicate``: rows (of the simulator; of others, batches) that were sent or paid for twice. ``wrong_join``: answers
-    to another's question. ``told_again``: how often a request's end was told more than once, which may happen.
+    to another's question, None where the provider's answers do not tell. ``told_again``: how often a request's end was
+    told more than once, which may happen.
     """
 
     lost: int
     duplicate: int
-    wrong_join: int
+    wrong_join: int | None
     stuck: int
     kills: int
     stops: int
@@ -212,18 +213,18 @@ class _Run:
     async def _count(self, lane: Lane, stuck: int, kills: int, stops: int, took_s: float) -> Count:
         told = Counter(line.split()[0] for line in self._told.read_text().splitlines())
         states: Counter[str] = Counter()
-        lost = wrong = 0
+        lost, joined = 0, Counter[bool | None]()
         for name, token in self._token_of.items():
             view = await lane.view(name)
             states["gone" if view is None else view.state.value] += 1
             if view is None or (view.state.ended and (name not in told or view.result is None)):
                 lost += 1
             elif view.result is not None and not view.result.live and view.result.status == 200:
-                wrong += not self._peer.joined(token, view.result.body)
+                joined[self._peer.joined(token, view.result.body)] += 1
         return Count(
             lost=lost,
             duplicate=self._peer.duplicates(),
-            wrong_join=wrong,
+            wrong_join=None if joined[None] else joined[False],
             stuck=stuck,
             kills=kills,
             stops=stops,

@@ -49,8 +49,8 @@ class Peer(Protocol):
     def duplicates(self) -> int:
         """Rows that were sent in more than one batch made from one plan, or paid for twice."""
 
-    def joined(self, token: str, answer: bytes) -> bool:
-        """Whether this is the answer to the request with that token."""
+    def joined(self, token: str, answer: bytes) -> bool | None:
+        """Whether this is the answer to the request with that token. None: its answers do not tell."""
 
 
 @dataclass
@@ -98,9 +98,10 @@ class Simulator:
 
 @dataclass
 class _OpenAIShaped:
-    """One whose answers repeat the question, or are written down for it."""
+    """``echoes``: its answers repeat the question."""
 
     live_url: str
+    echoes: bool
     provider: str = "openai-shaped"
     key: str = "sk-chaos"
 
@@ -125,7 +126,9 @@ class _OpenAIShaped:
             more = bool(page.get("has_more"))
         return sum(times - 1 for times in plans.values())
 
-    def joined(self, token: str, answer: bytes) -> bool:
+    def joined(self, token: str, answer: bytes) -> bool | None:
+        if not self.echoes:
+            return None
         found = re.findall(r"[0-9a-f]{12}", orjson.loads(answer)["choices"][0]["message"]["content"])
         return found == [token]
 
@@ -144,21 +147,19 @@ def llmock(folder: Path) -> Iterator[Peer]:
     port, binary = Port(0), Path(sys.executable).with_name("llmock")
     command = [str(binary), "serve", "--host", HOST, "--port", str(port.number), "--response-style", "echo"]
     with _running(folder, "llmock", command, f"http://{HOST}:{port.number}", "/v1/batches") as url:
-        yield _OpenAIShaped(url)
+        yield _OpenAIShaped(url, echoes=True)
     port.release()
 
 
 @contextmanager
-def aimock(folder: Path, tokens: Sequence[str]) -> Iterator[Peer]:
-    """npm's @copilotkit/aimock, with an answer written down for each token."""
-    binary = aimock_binary(folder)
-    answers = [{"match": {"userMessage": token}, "response": {"content": f"It is {token}."}} for token in tokens]
+def aimock(folder: Path) -> Iterator[Peer]:
+    """npm's @copilotkit/aimock; all rows of its batches have one answer."""
+    binary, port = aimock_binary(folder), Port(0)
     fixtures = folder / "fixtures.json"
-    fixtures.write_text(json.dumps({"fixtures": answers}))
-    port = Port(0)
+    fixtures.write_text(json.dumps({"fixtures": []}))
     command = [str(binary), "-p", str(port.number), "-f", str(fixtures), "--log-level", "silent"]
     with _running(folder, "aimock", command, f"http://{HOST}:{port.number}", "/v1/batches") as url:
-        yield _OpenAIShaped(url)
+        yield _OpenAIShaped(url, echoes=False)
     port.release()
 
 
