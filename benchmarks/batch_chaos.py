@@ -80,6 +80,8 @@ BROKEN: Final = (
         faults=({"fault": "list_lag", "match": _CREATES, "hang_s": 3.0}, *UNHEARD[:2]),
         pace={"create_limit_s": 0.2, "grace_s": 0.21},
     ),
+    Variant("broken: answers are mixed up", 1, flaws=("mixed",)),
+    Variant("broken: Redis without AOF", 3, redis_kills=5, flaws=("forgetful",)),
 )
 
 

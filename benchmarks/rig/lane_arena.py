@@ -38,7 +38,8 @@ _READY_LIMIT_S: Final = 60.0
 class Plan:
     """One run. ``stops``: of the kills, how many are stops past the lease instead, each gone on with afterwards.
 
-    ``redis_kills``: of Redis itself, at random moments. ``flaws``: of the workers, on purpose.
+    ``redis_kills``: of Redis itself, at random moments. ``flaws``: on purpose, of the workers (`lane_zygote.Settings`)
+    or, "forgetful", of Redis.
     """
 
     seed: int
@@ -109,7 +110,7 @@ class Workers:
 
 def run(plan: Plan, peer: Peer, folder: Path, tokens: Sequence[str]) -> Count:
     """Kill workers in front of a provider while requests come in; ``tokens``: one for each request."""
-    with _redis(folder) as redis:
+    with _redis(folder, forgetful="forgetful" in plan.flaws) as redis:
         return asyncio.run(_Run(plan, peer, folder, redis).go(tokens))
 
 
@@ -119,8 +120,8 @@ def tokens_of(plan: Plan) -> list[str]:
 
 
 @contextmanager
-def _redis(folder: Path) -> Iterator[Redis]:
-    redis = Redis(folder)
+def _redis(folder: Path, *, forgetful: bool) -> Iterator[Redis]:
+    redis = Redis(folder, forgetful=forgetful)
     try:
         yield redis
     finally:

@@ -13,13 +13,22 @@ from fivelevers.embedded.ports import HOST, Port
 
 
 class Redis:
-    """One that keeps what it accepts, and may be killed."""
+    """One that keeps what it accepts, unless it is ``forgetful``, and may be killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, forgetful: bool = False) -> None:
         self._port = Port(0)
         self.url = f"redis://{HOST}:{self._port.number}/0"
         command = [str(binaries.redis_server(os.environ)), "--bind", HOST, "--port", str(self._port.number)]
-        command += ["--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(folder)]
+        command += [
+            "--save",
+            "",
+            "--appendonly",
+            "no" if forgetful else "yes",
+            "--appendfsync",
+            "everysec",
+            "--dir",
+            str(folder),
+        ]
         self._command = [*command, "--maxmemory-policy", "noeviction"]
         self.start()
 

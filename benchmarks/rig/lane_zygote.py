@@ -14,16 +14,17 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
 from fivelevers.lane.worker import Worker
-from fivelevers.levers.batch.lifecycle import Pace
+from fivelevers.levers.batch.lifecycle import Batch, Pace
 from fivelevers.levers.batch.work import Group, Result, View, Work
 from fivelevers.providers.anthropic_batches import AnthropicBatches
-from fivelevers.providers.batches import Account, BatchProvider
+from fivelevers.providers.batches import Account, Answered, BatchProvider
 from fivelevers.providers.openai_batches import OpenAIBatches
 from fivelevers.stores.lane import Lane
 
@@ -34,7 +35,8 @@ _PR_SET_PDEATHSIG = 1
 class Settings:
     """``base_url``: of the provider, as its SDK wants it. ``told``: a file that each ended request is appended to.
 
-    ``flaws``: what is broken on purpose, to see whether it is found: "retries" sends a create again, as SDKs do.
+    ``flaws``: what is broken on purpose, to see whether it is found: "retries" sends a create again, as SDKs do,
+    "mixed" takes each row's answer for the next one's.
     """
 
     redis_url: str
@@ -80,6 +82,8 @@ async def _work(settings: Settings) -> None:
         provider: Any = (AnthropicBatches if account.provider == "anthropic" else OpenAIBatches)(account)
         if "retries" in settings.flaws:
             provider._client = provider._client.with_options(max_retries=2)
+        if "mixed" in settings.flaws:
+            provider.results = _mixed(provider.results)
         return provider  # type: ignore[no-any-return]
 
     worker = Worker(lane, settings.account, on_result, rescue, pace=Pace(**settings.pace), open_provider=opened)
@@ -87,6 +91,14 @@ async def _work(settings: Settings) -> None:
     await lane.stats()
     print(f"ready {os.getpid()}", flush=True)
     await running
+
+
+def _mixed(results: Callable[[Batch], AsyncIterator[Answered]]) -> Callable[[Batch], AsyncIterator[Answered]]:
+    async def mixed(batch: Batch) -> AsyncIterator[Answered]:
+        async for row in results(batch):
+            yield replace(row, row_id=batch.row_id(((batch.seq(row.row_id) or 0) + 1) % batch.rows))
+
+    return mixed
 
 
 if __name__ == "__main__":
