@@ -48,6 +48,7 @@ def check(
             problems += _policy(policy or DEFAULT_POLICY, url, console)
         if litellm_config is not None:
             problems += _litellm(litellm_config, url, workers, replicas, console)
+        problems += _lane_redis(console)
     except (OSError, StoreError) as error:
         Console(stderr=True, highlight=False).print(f"fivelevers check: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
@@ -123,6 +124,23 @@ def _lane(policy: Policy, console: Console) -> None:
         _say(console, "warning", Problem("batch", ", ".join(batching), rule, fix))
 
 
+def _lane_redis(console: Console) -> int:
+    """Print what speaks against the lane's Redis, where there is one; returns how many. Raises StoreError."""
+    url = os.environ.get("FIVELEVERS_LANE_REDIS_URL")
+    if not url:
+        return 0
+    from fivelevers.stores.redis_config import lane_problems
+
+    if url == os.environ.get("FIVELEVERS_REDIS_URL"):
+        rule = "keeps answers and statistics too: when they fill it, nothing is accepted any more"
+        names = ("FIVELEVERS_LANE_REDIS_URL", "FIVELEVERS_REDIS_URL")
+        _say(console, "warning", Problem(*names, rule, "set a Redis of its own"))
+    found = list(lane_problems(url))
+    for problem in found:
+        _say(console, "error", problem)
+    return len(found)
+
+
 def _lacking(caching: Sequence[Route]) -> Iterator[tuple[str, str]]:
     """(extra, what is missing) for the routes whose questions are compared by meaning."""
     from fivelevers.providers.minilm import installed
@@ -167,11 +185,6 @@ def _litellm(path: Path, url: str, workers: int, replicas: int, console: Console
     found = [problem for part in parts for problem in part.problems]
     if not found:
         found = clashes(parts, Host(workers, replicas, url, os.environ))
-    lane = os.environ.get("FIVELEVERS_LANE_REDIS_URL")
-    if lane:
-        from fivelevers.stores.redis_config import lane_problems
-
-        found += lane_problems(lane)
     for problem in found:
         _say(console, "error", problem)
     for note in notes(parts, style_of()):

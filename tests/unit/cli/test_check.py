@@ -161,20 +161,24 @@ def lane(tmp_path: Path) -> Iterator[Redis]:
     port.release()
 
 
-def test_a_lane_redis_that_evicts_or_forgets_is_named(monkeypatch: pytest.MonkeyPatch, lane: Redis) -> None:
+@pytest.mark.parametrize("what", ["litellm_config/fivelevers.yaml", "--litellm-config=litellm_config/config.yaml"])
+def test_a_lane_redis_that_evicts_or_forgets_is_named(monkeypatch: pytest.MonkeyPatch, lane: Redis, what: str) -> None:
     monkeypatch.chdir(ROOT)
     port = lane.connection_pool.connection_kwargs["port"]
     monkeypatch.setenv("FIVELEVERS_LANE_REDIS_URL", f"redis://127.0.0.1:{port}")
-    config = ("--litellm-config", "litellm_config/config.yaml")
-    assert run(*config).exit_code == 0
+    assert run(what).exit_code == 0
     lane.config_set("maxmemory-policy", "allkeys-lru")
     lane.config_set("appendonly", "no")
-    result = run(*config)
+    lane.config_set("appendfsync", "no")
+    result = run(what)
     assert result.exit_code == 1
     assert "FIVELEVERS_LANE_REDIS_URL maxmemory-policy: 'allkeys-lru' evicts accepted batches" in result.output
     assert "FIVELEVERS_LANE_REDIS_URL appendonly: 'no' forgets accepted batches" in result.output
+    assert "FIVELEVERS_LANE_REDIS_URL appendfsync: 'no' leaves it to the kernel" in result.output
+    monkeypatch.setenv("FIVELEVERS_REDIS_URL", f"redis://127.0.0.1:{port}")
+    assert "keeps answers and statistics too" in run(what).output
     lane.config_set("requirepass", "secret")
-    result = run(*config)
+    result = run(what)
     assert (result.exit_code, "can not be asked" in result.stderr) == (2, True)
 
 
