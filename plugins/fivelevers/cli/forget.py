@@ -32,7 +32,9 @@ def forget(
     state_dir: StateDir = STATE_DIR,
     ledger: LedgerUrl = "",
 ) -> None:
-    """Delete content, stored answers, outcomes, attempts and costs of a tenant or an end user; search for what is left.
+    """Delete all that is kept of a tenant or an end user, and search for what is left.
+
+    That is content, stored answers, requests of the lane, outcomes, attempts and costs.
 
     Their money is in no later report. Exit code 0: nothing is left (or, without --yes, nothing was to be done); 1: the
     search found something; 2: could not run.
@@ -78,14 +80,16 @@ def _subject(tenant: str, end_user: str, team: str) -> Subject:
 
 def _forget_subject(ledger: Ledger, state_dir: Path, subject: Subject, yes: bool, console: Console) -> int:
     from fivelevers.stores.forget_answers import AnswerForgetter
+    from fivelevers.stores.forget_lane import LaneForgetter
     from fivelevers.stores.forget_ledger import LedgerForgetter
     from fivelevers.stores.forget_spool import SpoolForgetter
     from fivelevers.stores.redis_async import answers_url
+    from fivelevers.stores.redis_config import LANE_URL
 
     of_ledger = LedgerForgetter(ledger)
-    # Whatever else keeps data of subjects (accepted batches, artifacts) stands here too.
-    answers = AnswerForgetter(answers_url(os.environ))
-    forgetters: tuple[Forgetter, ...] = (of_ledger, SpoolForgetter(state_dir / "spool"), answers)
+    # Whatever else keeps data of subjects (artifacts) stands here too.
+    answers, lane = AnswerForgetter(answers_url(os.environ)), LaneForgetter(os.environ.get(LANE_URL, ""))
+    forgetters: tuple[Forgetter, ...] = (lane, of_ledger, SpoolForgetter(state_dir / "spool"), answers)
     traces = of_ledger.traces(subject)
     if not yes:
         found = _all(forgetter.find(traces) for forgetter in forgetters)

@@ -17,7 +17,7 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -37,6 +37,7 @@ from fivelevers.stores.redis_config import LANE_URL
 LIMIT_S: Final = 5.0  # of one call: an fsync takes its time, and who asks waits for hours anyway
 TAKEN_S: Final = 900.0  # after which somebody else asks live what was taken out and not answered
 _FSYNC_MS: Final = 3000
+_SCANNED: Final = 500
 _DOUBTFUL_AT_MOST: Final = 10_000
 _NAME: Final = re.compile("[0-9a-f]{32}")
 
@@ -193,6 +194,15 @@ class Lane:
                     found = await self._view(redis, name.decode(), record) if record else None
                     views += [found] if found is not None else []
             return views[:limit]
+
+    async def every(self) -> AsyncIterator[View]:
+        """All requests, in no order; those too that are only there to be metered."""
+        async with self.link.asking("requests can not be listed", limited=False) as redis:
+            async for key in redis.scan_iter(f"{PREFIX}r:*", count=_SCANNED):
+                name, record = key.decode().removeprefix(f"{PREFIX}r:"), await redis.get(key)
+                found = await self._view(redis, name, record, deleted=True) if record else None
+                if found is not None:
+                    yield found
 
     async def stats(self, now: float | None = None) -> LaneStats:
         """What there is, in all groups."""
