@@ -38,7 +38,7 @@ from fivelevers.errors import FiveLeversError
 from fivelevers.levers.routing.artifact import Artifact
 from fivelevers.levers.routing.bound import Bound
 from fivelevers.levers.routing.calibrate import calibrate, judged, strongest
-from fivelevers.levers.routing.cascade import cascaded, looked_at
+from fivelevers.levers.routing.cascade import affordable, cascaded, looked_at
 from fivelevers.levers.routing.certify import Promise, Verdict, point_of
 from fivelevers.levers.routing.choose import choose, grid, turning_points
 from fivelevers.levers.routing.examples import Examples, Rows
@@ -202,7 +202,9 @@ def cascade(data: Labelled, texts: list[str], seeds: int) -> Figures:
             model = fit(examples.take(np.flatnonzero(part != number)))
             success[part == number] = model.all_success(held.features, held.routes)
         runs.append(figures(examples, by_gain(success, examples.cost_usd), float(pair.cost_usd[:, 1].sum())))
-    return _mean(runs)
+    first_usd, strong_usd = pair.cost_usd.mean(axis=0)
+    rule = {"first_over_strong": round(float(first_usd / strong_usd), 4)}
+    return _mean(runs) | rule | {"affordable": affordable(float(first_usd), 0.0, float(strong_usd))}
 
 
 def among_all(data: Labelled) -> Figures:
