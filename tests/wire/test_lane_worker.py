@@ -254,6 +254,18 @@ async def test_a_request_without_an_account_waits_and_is_asked_live_in_time(scen
     assert view.state is WorkState.QUEUED
 
 
+@pytest.mark.parametrize("account", [None, Account("main", "openai", "sk-a", base_url="http://127.0.0.1:1/v1")])
+async def test_a_batch_that_nobody_can_ask_after_is_asked_live_in_time(scene: Scene, account: Account | None) -> None:
+    await scene.settings(seconds=60.0)
+    works = await scene.accept(2, deadline_at=time.time() + PACE.live_margin_s + 2.0)
+    async with scene.working():
+        async with asyncio.timeout(LIMIT_S):
+            while not (await scene.lane.stats()).open_requests.get("submitted"):
+                await asyncio.sleep(0.02)
+        scene.account = account
+        assert await scene.ended(works) == {WorkState.RESCUED: 2}
+
+
 async def test_whose_key_is_no_good_is_not_sent(scene: Scene) -> None:
     good, wait, revoked = await scene.accept(3)
     scene.standings = {wait.id: "wait", revoked.id: "revoked"}

@@ -20,6 +20,7 @@ from fivelevers.levers.batch.lifecycle import (
     adoption,
     after_create,
     after_upload,
+    at_rescue,
     backoff,
     first_deadline,
     grown,
@@ -67,6 +68,11 @@ class Steps:
             now = await self._advance(batch, batch.state, self._pace.lease_s, **late)
         while now is not None:
             now = await self._acts[next_step(now, self._pace)](now, provider)
+
+    async def put_off(self, batch: Batch) -> None:
+        """Nobody can ask its provider now. Raises StoreError."""
+        if not await self._lost(batch, None):
+            await self._later(batch, self._pace.retry_most_s)
 
     async def _rescued(self, batch: Batch) -> dict[str, float]:
         """Rows whose deadline comes near are asked live, whatever their batch does; the first deadline that is left."""
@@ -166,7 +172,7 @@ class Steps:
             return await self._retry(batch, error)
         if not polled.ended:
             tries = batch.tries + 1 if batch.left == 0 else 0
-            return await self._later(batch, poll_in(batch, self._clock(), self._pace), tries=tries)
+            return await self._later(batch, poll_in(batch, self._pace), tries=tries)
         if polled.failure is not None or polled.why.startswith("failed"):
             _log.warning("fivelevers: %s (%s) failed: %s", batch.name, batch.provider_id, polled.why)
         if polled.failure is Failure.TOO_MUCH:
@@ -247,15 +253,21 @@ class Steps:
         return await self._advance(batch, BatchState.APPLIED, 0.0)
 
     async def _retry(self, batch: Batch, error: BatchError | None) -> Batch | None:
-        """The same step later; given up when no provider can know of the batch any more."""
+        """The same step later."""
         if error is not None:
             _log.info("fivelevers: %s: %s", batch.name, error)
-        if self._clock() - batch.made_at > _OLDEST_S:
-            metrics.count_bypass("batch", "lost", error)
-            await self._batches.requeue(batch, due_at=self._clock(), most=-1)
-            await self._advance(batch, BatchState.GONE, 0.0)
+        if await self._lost(batch, error):
             return None
         return await self._later(batch, backoff(batch.tries, self._pace), tries=batch.tries + 1)
+
+    async def _lost(self, batch: Batch, error: BatchError | None) -> bool:
+        """Whether it was given up, since no provider can know of it any more."""
+        if self._clock() - batch.made_at <= _OLDEST_S:
+            return False
+        metrics.count_bypass("batch", "lost", error)
+        await self._batches.requeue(batch, due_at=self._clock(), most=-1)
+        await self._advance(batch, BatchState.GONE, 0.0)
+        return True
 
     async def _cancel(self, provider_id: str, provider: BatchProvider) -> None:
         try:
@@ -268,8 +280,11 @@ class Steps:
         return await provider.pack(batch, self._batches.bodies(batch), size_bytes=size)
 
     async def _later(self, batch: Batch, in_s: float, to: BatchState | None = None, **fields: object) -> Batch | None:
-        """Let go of it."""
-        await self._advance(batch, to or batch.state, in_s, **fields, **await self._rescued(batch))
+        """Let go of it, at most until the next of its rows has to be asked live."""
+        late = await self._rescued(batch)
+        rescue_at = late.get("rescue_at", batch.rescue_at)
+        in_s = at_rescue(in_s, rescue_at, self._clock(), self._pace)
+        await self._advance(batch, to or batch.state, in_s, **fields, **late)
         return None
 
     async def _advance(self, batch: Batch, to: BatchState, in_s: float, **fields: object) -> Batch | None:

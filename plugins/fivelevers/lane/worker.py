@@ -116,7 +116,7 @@ class Worker:
     async def _pack(self, waiting: Waiting) -> bool:
         """Whether a batch was made of what waits in one group."""
         queue, group, now = waiting.queue, waiting.group, self._clock()
-        provider = self._provider(group)
+        provider = await self._provider(group)
         due = provider is not None and is_due(queue, provider.limits, now)
         if not due and (queue.first_due_at is None or now < queue.first_due_at):
             return False
@@ -151,9 +151,9 @@ class Worker:
         batch = await self._batches.claim(lease_s=self._pace.lease_s)
         if batch is None:
             return False
-        provider = self._provider(batch.group)
+        provider = await self._provider(batch.group)
         if provider is None:
-            await self._batches.advance(batch, batch.state, in_s=self._pace.retry_most_s)
+            await self._steps.put_off(batch)
             return True
         step = asyncio.create_task(self._steps.go_on(batch, provider))
         keeping = asyncio.create_task(self._keep(batch, step))
@@ -224,18 +224,24 @@ class Worker:
             await self._batches.told(told)
         return len(views) == _TOLD_AT_ONCE
 
-    def _provider(self, group: Group) -> BatchProvider | None:
+    async def _provider(self, group: Group) -> BatchProvider | None:
         """None, counted, where nobody has the credentials: what waits is asked live when its deadline comes."""
         account = self._accounts(group)
         if account is None:
-            known = BatchError(f"no credentials for account {group.account} of {group.provider}", Failure.NOT_DONE)
-            metrics.count_bypass("batch", "no-account", known)
+            error = BatchError(f"no credentials for account {group.account} of {group.provider}", Failure.NOT_DONE)
+            metrics.count_bypass("batch", "no-account", error)
             return None
         name = (account.provider, account.name)
+        known, old = self._providers.get(name, (None, None))
+        if known == account:
+            return old
         try:
-            if name not in self._providers or self._providers[name][0] != account:
-                self._providers[name] = account, self._open(account)
-        except BatchError as error:
-            metrics.count_bypass("batch", "provider", error)
+            provider = self._open(account)
+        except BatchError as unusable:
+            metrics.count_bypass("batch", "provider", unusable)
             return None
-        return self._providers[name][1]
+        self._providers[name] = account, provider
+        if old is not None:  # other credentials from now on; a call that is cut off is one whose answer was not heard
+            with suppress(Exception):
+                await old.close()
+        return provider

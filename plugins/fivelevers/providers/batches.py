@@ -136,15 +136,18 @@ def objects(line: bytes) -> Mapping[str, Any]:
 
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 _AGAIN = frozenset({408, 409, 425, 429})
+_CREDENTIALS = frozenset({401, 403})
 
 
 def failure_of(error: BaseException, status: int | None) -> Failure:
-    """What a failed call leaves known. 408, 409 and 5xx may have been done; no answer at all, too."""
+    """What a failed call leaves known. 408, 409 and 5xx may have been done; no answer at all, too. Credentials that are
+    no good were not used, and somebody mends them: what a batch has answered stays there meanwhile.
+    """
     if status is None:
         return (
             Failure.NOT_DONE if any(type(cause).__name__ in _NOT_SENT for cause in _causes(error)) else Failure.UNKNOWN
         )
-    if status == 429:
+    if status == 429 or status in _CREDENTIALS:
         return Failure.NOT_DONE
     return Failure.UNKNOWN if status >= 500 or status in _AGAIN else Failure.REFUSED
 

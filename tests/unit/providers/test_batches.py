@@ -89,7 +89,7 @@ def test_rows_of_anthropic(result: dict[str, Any], status: int, body: Any) -> No
 
 @pytest.mark.parametrize(
     ("status", "failure"),
-    [(400, Failure.REFUSED), (401, Failure.REFUSED), (404, Failure.REFUSED), (429, Failure.NOT_DONE),
+    [(400, Failure.REFUSED), (401, Failure.NOT_DONE), (404, Failure.REFUSED), (429, Failure.NOT_DONE),
      (408, Failure.UNKNOWN), (409, Failure.UNKNOWN), (500, Failure.UNKNOWN), (529, Failure.UNKNOWN)],
 )  # fmt: skip
 def test_what_a_status_leaves_known(status: int, failure: Failure) -> None:

@@ -195,12 +195,15 @@ def backoff(tries: int, pace: Pace) -> float:
     return min(pace.retry_first_s * 2.0 ** min(tries, 30), pace.retry_most_s)
 
 
-def poll_in(batch: Batch, now: float, pace: Pace) -> float:
-    """Seconds until the next look: a fifth of the time that it has taken, spread, and never past the first rescue."""
+def poll_in(batch: Batch, pace: Pace) -> float:
+    """Seconds until the next look: a fifth of the time that it has taken, spread."""
     wait_s = min(max(pace.poll_first_s, batch.age_s / 5), pace.poll_most_s)
-    spread = 0.9 + 0.2 * (crc32(f"{batch.id}{batch.tries}".encode()) % 1000) / 1000
-    rescue_in = batch.rescue_at - pace.live_margin_s - now
-    return max(min(wait_s * spread, rescue_in), pace.tick_s)
+    return wait_s * (0.9 + 0.2 * (crc32(f"{batch.id}{batch.tries}".encode()) % 1000) / 1000)
+
+
+def at_rescue(in_s: float, rescue_at: float, now: float, pace: Pace) -> float:
+    """Seconds until the next look, or until a request has to be asked live, if that is sooner."""
+    return max(min(in_s, rescue_at - pace.live_margin_s - now), pace.tick_s)
 
 
 def is_late(deadline_at: float, now: float, pace: Pace) -> bool:

@@ -21,6 +21,7 @@ from fivelevers.levers.batch.lifecycle import (
     adoption,
     after_create,
     after_upload,
+    at_rescue,
     backoff,
     grown,
     halved,
@@ -94,11 +95,16 @@ def test_one_is_adopted_and_the_rest_go(ids: list[str], undecided: bool) -> None
         assert told == Adoption(wait=undecided)
 
 
-@given(AGES, st.integers(0, 100), st.floats(0, 2e6))
-def test_polls_are_spread_bounded_and_in_time_for_a_rescue(age_s: float, tries: int, rescue_in_s: float) -> None:
+@given(AGES, st.integers(0, 100))
+def test_polls_are_spread_and_bounded(age_s: float, tries: int) -> None:
+    assert PACE.poll_first_s * 0.9 <= poll_in(batch(age_s=age_s, tries=tries), PACE) <= PACE.poll_most_s * 1.1
+
+
+@given(st.floats(0, 2e6), st.floats(0, 2e6))
+def test_nobody_looks_away_while_a_request_is_to_be_asked_live(in_s: float, rescue_in_s: float) -> None:
     now = 1e9
-    seen = poll_in(batch(age_s=age_s, tries=tries, rescue_at=now + PACE.live_margin_s + rescue_in_s), now, PACE)
-    assert PACE.tick_s <= seen <= max(PACE.poll_most_s * 1.1, PACE.tick_s)
+    seen = at_rescue(in_s, now + PACE.live_margin_s + rescue_in_s, now, PACE)
+    assert PACE.tick_s <= seen <= max(in_s, PACE.tick_s)
     assert seen <= max(rescue_in_s, PACE.tick_s) + 1e-6  # what a float of the epoch can tell apart
 
 
