@@ -1,12 +1,13 @@
-"""The batch lane's cost: packing 50,000 requests of 1 kB, and what Redis holds of each.
+"""The batch lane's cost: accepting requests of 1 kB, packing 50,000 of them, and what Redis holds of each.
 
-    python -m benchmarks.batch_lane --json OUT [--rows 50000] [--quick]
+    python -m benchmarks.batch_lane --json OUT [--rows 50000] [--seconds 10] [--quick]
 
 Real Redis with AOF, and the code that a worker runs. A process of its own plans the rows that wait and packs them into
 the file that would be uploaded; memory is the growth of its peak. Beside it, in the same run, what a program does that
 keeps the bodies in a list and joins their lines. Two kinds of bodies, encrypted: the example traffic's sentences, and
 random letters, which compression does not shorten much. Time and memory are the worse of the two; Redis is given of
-both. The processor's time is the process's own, without Redis.
+both. The processor's time is the process's own, without Redis. Accepting is the lane's own application in two processes
+with wrk in front (rig/lane_acceptance.py): Redis, lane and wrk share the machine's processors.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Any, Final
 import orjson
 from redis import Redis as Client
 
+from benchmarks.rig.lane_acceptance import WRK, accepted
 from benchmarks.rig.lane_redis import Redis
 from benchmarks.rig.machine import about
 from benchmarks.rig.proxies import ROOT
@@ -39,7 +41,8 @@ from fivelevers.providers.openai_batches import OpenAIBatches
 from fivelevers.stores.lane import Lane
 from fivelevers.stores.lane_batches import Batches
 
-TARGETS: Final = {"package_50k_s": 3.0, "package_50k_rss_mb": 20.0, "redis_bytes_per_request": 1700}
+AT_LEAST: Final = {"accepted_per_s_everysec": 2000.0}
+TARGETS: Final = {"p99_ms": 30.0, "package_50k_s": 3.0, "package_50k_rss_mb": 20.0, "redis_bytes_per_request": 1700}
 BODY_BYTES: Final = 1000
 GROUP: Final = Group("openai", "main", Endpoint.CHAT, "gpt-4.1-mini")
 _TEXTS: Final = ROOT / "examples/traffic/workloads/tickets.jsonl"
@@ -47,7 +50,7 @@ _AT_ONCE: Final = 64
 _LEASE_S: Final = 600.0
 _ENCRYPTED: Final = {"FIVELEVERS_CONTENT_KEY": b64encode(bytes(range(32))).decode()}
 # As the proxy's: who asked, by which key, under which plan.
-_ABOUT: Final = {
+ABOUT: Final = {
     "alias": "ticket-pipeline", "tenant": "operations", "treated": ["batch"], "deployment": "0" * 64,
     "provider_key": "0" * 16, "caller": {"key": "0" * 64, "key_alias": "pipeline", "team": "operations"},
 }  # fmt: skip
@@ -84,10 +87,30 @@ def main() -> None:
         "redis_bytes_per_request": round(result["texts"]["redis_bytes_per_request"]),
         "redis_bytes_per_request_at_most": round(result["letters"]["redis_bytes_per_request"]),
     }
+    result |= acceptance(args.seconds if not args.quick else 1, args.connections, args.processes, args.seed)
     result |= about("benchmarks.batch_lane")
     _tell(result)
     if args.json:
         args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def acceptance(seconds: int, connections: int, processes: int, seed: int) -> dict[str, Any]:
+    """Requests a second that the lane's own application accepts, with Redis on disk each second and each time."""
+    if not WRK:
+        print("accepting is not measured: there is no wrk (apt-get install wrk)")
+        return {}
+    rng = random.Random(seed)
+    text = "".join(rng.choices(string.ascii_letters + string.digits, k=BODY_BYTES - 90))
+    body = _body(f"%s {text}").decode()
+    told: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        for fsync in ("everysec", "always"):
+            load = (processes, connections, seconds)
+            found = accepted(Path(name) / fsync, body, fsync=fsync, env=_ENCRYPTED, load=load)
+            assert found.kept >= found.answered, found  # what wrk cut off at its end was accepted too
+            told[f"accepted_per_s_{fsync}"] = round(found.per_s)
+            told[f"acceptance_{fsync}"] = asdict(found)
+    return told | {"p99_ms": told["acceptance_everysec"]["p99_ms"]}
 
 
 def letters(count: int, seed: int) -> list[bytes]:
@@ -145,7 +168,7 @@ def _work(body: bytes, rows: int) -> Work:
     now = time.time()
     return Work(
         id=f"flr_{uuid.uuid4().hex}", group=GROUP, tenant="operations", route="tickets", body=body, accepted_at=now,
-        deadline_at=now + 14_400, prompt_tokens=250, prefix="0" * 32, about=_ABOUT, terms=Terms(flush_rows=rows),
+        deadline_at=now + 14_400, prompt_tokens=250, prefix="0" * 32, about=ABOUT, terms=Terms(flush_rows=rows),
     )  # fmt: skip
 
 
@@ -212,7 +235,16 @@ def _tell(result: dict[str, Any]) -> None:
         for name, what in (("plan", "planned"), ("pack", "packed"), ("joined", "instead: all in a list, joined")):
             seconds, cpu_s, grown_mb = (found[f"{name}_{unit}"] for unit in ("s", "cpu_s", "mb"))
             print(f"  {what}: {seconds:.2f} s ({cpu_s:.2f} s of the processor), {grown_mb:+.1f} MB")
+    for fsync in ("everysec", "always"):
+        if found := result.get(f"acceptance_{fsync}"):
+            times = f"p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms"
+            print(f"accepted, fsync {fsync}: {found['per_s']:.0f}/s, {times}")
+    for name, least in AT_LEAST.items():
+        if name in result:
+            print(f"{name}: {result[name]} (at least {least:g}: {'met' if result[name] >= least else 'MISSED'})")
     for name, most in TARGETS.items():
+        if name not in result:
+            continue
         print(f"{name}: {result[name]} (at most {most}: {'met' if result[name] <= most else 'MISSED'})")
     print(f"{result['machine']}; {result['command']}")
 
@@ -221,6 +253,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.batch_lane", description=__doc__.partition("\n")[0])
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to this file")
     parser.add_argument("--rows", type=int, default=50_000, help="(%(default)s)")
+    parser.add_argument("--seconds", type=int, default=10, help="of acceptance, for each way to the disk (%(default)s)")
+    parser.add_argument("--connections", type=int, default=16, help="of wrk (%(default)s)")
+    parser.add_argument("--processes", type=int, default=2, help="of the lane (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="few rows: whether it runs, no figures")
     return parser.parse_args()

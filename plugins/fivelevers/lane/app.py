@@ -9,8 +9,9 @@ No 202 for a caller that did not ask for one: its SDK would take that for an ans
 
 from __future__ import annotations
 
-import logging
 import time
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 import orjson
@@ -33,7 +34,7 @@ from fivelevers.lane.call import Call, Host, Parked, Refused
 from fivelevers.lane.contract import LANE_HEADER, wish_of
 from fivelevers.lane.delivery import IN_LANE, deliver, refusal
 from fivelevers.lane.holding import Holding
-from fivelevers.levers.batch.work import Endpoint
+from fivelevers.levers.batch.work import Endpoint, View, WorkState
 from fivelevers.stores.lane import Accepted, Lane
 from fivelevers.stores.redis_config import LANE_URL
 
@@ -41,8 +42,6 @@ PREFIX: Final = "/fivelevers/lane"
 LEVER: Final = "batch"
 RETRY_AFTER_S: Final = 60  # half of what a request waits for others to share its batch
 _ENDPOINTS: Final = frozenset(endpoint.value for endpoint in Endpoint)
-
-_log = logging.getLogger("fivelevers.lane")
 
 
 def handles(path: str) -> bool:
@@ -118,30 +117,37 @@ class LaneApp:
         metrics.count_in_lane("accepted" if accepted.created else "attached")
         headers = {**parked.headers, LANE_HEADER: IN_LANE}
         if call.background:
-            answer = await background.begun(self.lane, accepted.id, headers)
+            view = await self._now(parked, accepted)
+            answer = json_answer(200, background.response(view), headers)
         elif call.wish.respond_async:
-            answer = await self._later(call, accepted.id, headers, receive)
+            answer = await self._later(call, parked, accepted, headers)
         else:
             holding = Holding(self.lane, self.host, call, accepted.id, receive, send)
             await holding.answer(parked.patience_s, headers)
             return
         await answer.send(send)
 
-    async def _later(self, call: Call, work_id: str, headers: dict[str, str], receive: Receive) -> Answer:
+    async def _later(self, call: Call, parked: Parked, accepted: Accepted, headers: dict[str, str]) -> Answer:
         """Held for as long as the caller prefers to wait, then 202."""
-        preferred = "respond-async"
-        view = None
+        preferred, view = "respond-async", None
         if call.wish.wait_s:
             preferred += f", wait={call.wish.wait_s:.0f}"
-            view = await self.lane.wait(work_id, within_s=call.wish.wait_s)
-        else:
-            view = await self.lane.view(work_id)
+            with suppress(StoreError):  # then it comes back for it
+                view = await self.lane.wait(accepted.id, within_s=call.wish.wait_s)
+        view = view or await self._now(parked, accepted)
         headers["preference-applied"] = preferred
-        if view is not None and view.state.ended:
+        if view.state.ended:
             return deliver(view, call.path, headers)
-        place = {"location": requests.place(work_id), "retry-after": str(RETRY_AFTER_S)}
-        document = {"id": work_id, "status": "queued"} if view is None else requests.document(view)
-        return json_answer(202, document, {**headers, **place})
+        place = {"location": requests.place(accepted.id), "retry-after": str(RETRY_AFTER_S)}
+        return json_answer(202, requests.document(view), {**headers, **place})
+
+    async def _now(self, parked: Parked, accepted: Accepted) -> View:
+        """The request as it stands. What was just accepted waits, and so does what Redis does not tell of."""
+        view = None
+        if not accepted.created:
+            with suppress(StoreError):
+                view = await self.lane.view(accepted.id)
+        return view or View(replace(parked.work, id=accepted.id), WorkState.QUEUED)
 
 
 def _batches(method: str, path: str) -> bool:

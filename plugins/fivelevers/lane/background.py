@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import orjson
 
-from fivelevers.errors import StoreError
 from fivelevers.lane.asgi import Answer, json_answer
 from fivelevers.lane.call import Owner
 from fivelevers.lane.delivery import refusal
@@ -39,14 +38,6 @@ def id_of(path: str) -> str | None:
     """Our id of the request that a path of the Responses API is about."""
     match = _PATH.fullmatch(path)
     return match[1] if match else None
-
-
-async def begun(lane: Lane, work_id: str, headers: Mapping[str, str]) -> Answer:
-    """What the create call returns."""
-    view = await lane.view(work_id)
-    if view is None:
-        raise StoreError(f"lane: request {work_id} was accepted and is not there")
-    return json_answer(200, response(view), headers)
 
 
 async def answer(lane: Lane, owner: Owner, method: str, path: str) -> Answer:
