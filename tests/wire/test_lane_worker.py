@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from benchmarks.rig.proxies import simulator
+from fivelevers.errors import StoreError
 from fivelevers.lane.worker import Worker
 from fivelevers.levers.batch.lifecycle import Pace
 from fivelevers.levers.batch.work import Endpoint, Group, Result, Terms, View, Work, WorkState
@@ -306,6 +307,19 @@ async def test_a_worker_lives_through_a_redis_that_goes_and_comes_back(scene: Sc
         await asyncio.sleep(1.2)  # until the lane looks again
         assert await scene.ended(works) == {WorkState.DONE: 5}
     assert [batch["rows"] for batch in (await scene.report())["batches"]] == [5]
+
+
+async def test_a_redis_that_is_full_accepts_nothing_and_brings_home_what_it_has(scene: Scene, redis: Server) -> None:
+    works = await scene.accept(5)
+    with redis.client() as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(StoreError):
+                await scene.accept(1)
+            async with scene.working():
+                assert await scene.ended(works) == {WorkState.DONE: 5}
+        finally:
+            client.config_set("maxmemory", 0)
 
 
 async def test_a_batch_that_is_larger_than_one_call_is_packed_whole(scene: Scene) -> None:

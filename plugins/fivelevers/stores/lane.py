@@ -296,11 +296,13 @@ def _name(request_id: str) -> str | None:
 
 
 _SCRIPTS: dict[str, str] = {}
+_WHEN_FULL: Final = "#!lua flags=allow-oom\n"  # a full Redis accepts nothing, and what it has comes to its end
 
 
 def script(name: str) -> str:
     """A script of the lane with what stands before every one."""
     if name not in _SCRIPTS:
         parts = (files("fivelevers.stores") / f"lane_{part}.lua" for part in ("record", name))
-        _SCRIPTS[name] = "\n".join(part.read_text(encoding="utf-8") for part in parts)
+        text = "\n".join(part.read_text(encoding="utf-8") for part in parts)
+        _SCRIPTS[name] = text if name == "accept" else f"{_WHEN_FULL}{text}"
     return _SCRIPTS[name]

@@ -67,8 +67,7 @@ class Batches:
 
     async def put_off(self, group: Group, row: Row, until: float) -> None:
         """What waits in a queue is due later."""
-        async with self._lane.link.asking("a request can not be put off") as redis:
-            await redis.zadd(f"{PREFIX}q:{group.id}", {row.name: until}, xx=True)
+        await self._run("a request can not be put off", "put_off", group.id, until, row.name)
 
     async def flush(self) -> int:
         """All that waits is due now, whatever it waits for; how many that are."""
@@ -181,9 +180,8 @@ class Batches:
 
     async def hold_back(self, group: Group, *, token_cap: int, until: float | None = None) -> None:
         """The group has so many tokens at the provider at most, and makes no batch before then."""
-        values = {"token_cap": token_cap} | ({} if until is None else {"not_before": until})
-        async with self._lane.link.asking("a group can not be held back") as redis:
-            await redis.hset(f"{PREFIX}g:{group.id}", mapping=values)
+        later = () if until is None else ("not_before", until)
+        await self._run("a group can not be held back", "hold", group.id, "token_cap", token_cap, *later)
 
     async def shown(self, limit: int = 100) -> list[Batch]:
         """The latest batches, those of the last week that are gone too."""
