@@ -87,7 +87,7 @@ lane_queued = Gauge(
 )  # fmt: skip
 lane_in_flight = Gauge(
     "fivelevers_lane_in_flight", "Accepted requests in a batch (batch), asked live (live), ended and not metered yet "
-    "(untold).", ["where"], registry=registry, multiprocess_mode="livemax",
+    "(untold).", ["kind"], registry=registry, multiprocess_mode="livemax",
 )  # fmt: skip
 lane_overdue_seconds = Gauge(
     "fivelevers_lane_overdue_seconds", "For how long the first request of a queue should have been sent.",
@@ -176,8 +176,8 @@ def show_lane(
     """What the lane holds; ``queued`` by model."""
     for model, count in queued.items():
         lane_queued.labels(model).set(count)
-    for where, count in (("batch", at_providers), ("live", asked_live), ("untold", untold)):
-        lane_in_flight.labels(where).set(count)
+    for kind, count in (("batch", at_providers), ("live", asked_live), ("untold", untold)):
+        lane_in_flight.labels(kind).set(count)
     lane_overdue_seconds.set(max(overdue_s, 0.0))
 
 
