@@ -129,5 +129,9 @@ class FilterError(FiveLeversError):
     """Envoy's filter can not listen where it shall."""
 
 
+class ProxyError(FiveLeversError):
+    """The LiteLLM proxy does not answer, or breaks off."""
+
+
 class StackError(FiveLeversError):
     """The embedded stack can not be started or stopped."""

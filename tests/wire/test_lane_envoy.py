@@ -18,8 +18,11 @@ import httpx
 import openai
 import pytest
 
+from fivelevers.embedded.health import port_taken
+from fivelevers.embedded.ports import HOST, Port
 from tests.wire.agreement import Books, judged
 from tests.wire.batching import CLAUDE, MINI, PIPELINE, SLOW, takes
+from tests.wire.conftest import CONTENT_KEY
 from tests.wire.proxy import ACME, GLOBEX, PATHS, Proxy, together, wait_for
 
 CLIENTS = Path(__file__).parents[2] / "examples/clients"
@@ -200,6 +203,28 @@ def test_the_example_clients_run_as_they_stand(stood: Proxy, program: str, model
     assert says in done.stdout.replace('": "', '":"')
     assert "395" in done.stdout  # 17 * 23 + 4
     assert [entry["batch"] for entry in stood.bill_entries()].count(None) == before
+
+
+def test_a_lane_of_its_own_holds_callers_and_hands_the_rest_on(stood: Proxy) -> None:
+    port = Port(0)
+    where = ["--litellm", stood.stack.litellm_url, "--listen", f"{HOST}:{port.number}"]
+    command = [sys.executable, "-m", "fivelevers", "lane", *where, "--redis", stood.stack.lane_redis_url]
+    process = subprocess.Popen(command, env={**os.environ, "FIVELEVERS_CONTENT_KEY": CONTENT_KEY})
+    try:
+        url = f"http://{HOST}:{port.number}"
+        wait_for(lambda: port_taken(HOST, port.number), bool)
+        with openai.OpenAI(base_url=f"{url}/fivelevers/lane/v1", api_key=ACME, timeout=HOURS_S) as client:
+            raw = client.chat.completions.with_raw_response.create(**sums(PIPELINE))
+            assert (raw.headers["x-fivelevers-lane"], "9" in raw.text) == ("batch", True)
+            assert rows(stood, raw.headers["x-fivelevers-request"]) == [True]
+            parts = list(client.chat.completions.create(**sums(PIPELINE), stream=True))
+            assert "9" in "".join(part.choices[0].delta.content or "" for part in parts if part.choices)
+        nobody = {"authorization": "Bearer sk-nobody"}
+        assert httpx.get(f"{url}/fivelevers/v1/requests", headers=nobody).status_code == 401
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+        port.release()
 
 
 def test_the_ledger_agrees_with_the_bill_on_all_of_it(books: Books) -> None:

@@ -16,6 +16,7 @@ from fivelevers.cli.explain import app as explain
 from fivelevers.cli.ext_proc import ext_proc
 from fivelevers.cli.forget import forget
 from fivelevers.cli.judge import app as judge
+from fivelevers.cli.lane import lane
 from fivelevers.cli.off import off
 from fivelevers.cli.reconcile import reconcile
 from fivelevers.cli.report import report
@@ -40,6 +41,7 @@ app.add_typer(judge, name="judge")
 app.add_typer(route, name="route")
 app.add_typer(cache, name="cache")
 app.add_typer(batch, name="batch")
+app.command()(lane)
 app.command()(up)
 app.command()(down)
 app.command("ext-proc")(ext_proc)

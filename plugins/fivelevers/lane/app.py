@@ -31,7 +31,7 @@ from fivelevers.lane.asgi import (
     whole_body,
 )
 from fivelevers.lane.call import Call, Host, Parked, Refused
-from fivelevers.lane.contract import LANE_HEADER, wish_of
+from fivelevers.lane.contract import LANE_HEADER, PATIENCE_HEADER, wish_of
 from fivelevers.lane.delivery import IN_LANE, deliver, refusal
 from fivelevers.lane.holding import Holding
 from fivelevers.levers.batch.work import Endpoint, View, WorkState
@@ -87,7 +87,7 @@ class LaneApp:
             body = await whole_body(receive)
         except ClientGoneError:
             return
-        call = _call({**scope, "path": path, "raw_path": path.encode()}, path, body)
+        call = call_of({**scope, "path": path, "raw_path": path.encode()}, path, body)
         why = "no-lane" if self._lane is None else "endpoint" if not _batches(scope["method"], path) else ""
         if why:
             await self.host.live(call, why, again(body, receive), send)
@@ -121,6 +121,8 @@ class LaneApp:
             answer = json_answer(200, background.response(view), headers)
         elif call.wish.respond_async:
             answer = await self._later(call, parked, accepted, headers)
+        elif call.wish.held_elsewhere:
+            answer = json_answer(202, {"id": accepted.id}, {**headers, PATIENCE_HEADER: f"{parked.patience_s:.3f}"})
         else:
             holding = Holding(self.lane, self.host, call, accepted.id, receive, send)
             await holding.answer(parked.patience_s, headers)
@@ -154,7 +156,8 @@ def _batches(method: str, path: str) -> bool:
     return method == "POST" and path in _ENDPOINTS
 
 
-def _call(scope: Scope, path: str, body: bytes) -> Call:
+def call_of(scope: Scope, path: str, body: bytes) -> Call:
+    """``path``: of the live call."""
     headers = texts(scope)
     try:
         fields = orjson.loads(body)

@@ -56,14 +56,16 @@ class Refused(Exception):  # noqa: N818  an answer, not a fault
         self.status, self.detail = status, detail
 
 
-class Host(Protocol):
-    """The proxy that the lane belongs to, in the same process or over HTTP."""
+class Live(Protocol):
+    async def live(self, call: Call, why: str, receive: Receive, send: Send, *, work_id: str | None = None) -> None:
+        """Have the proxy answer it at once. ``work_id``: the request that this answers."""
+
+
+class Host(Live, Protocol):
+    """The proxy that the lane belongs to, in the same process."""
 
     async def offer(self, call: Call, receive: Receive, send: Send) -> Parked | None:
         """Have the proxy look at it. None: it was not to wait, and the proxy has answered by ``send``."""
-
-    async def live(self, call: Call, why: str, receive: Receive, send: Send, *, work_id: str | None = None) -> None:
-        """Have the proxy answer it at once. ``work_id``: the request that this answers."""
 
     async def owner(self, scope: Scope) -> Owner:
         """Raises Refused."""

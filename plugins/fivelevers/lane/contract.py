@@ -18,6 +18,11 @@ from fivelevers.request import canonical_json
 
 DEADLINE_HEADER: Final = "x-fivelevers-deadline"
 LANE_HEADER: Final = "x-fivelevers-lane"
+HELD_HEADER: Final = "x-fivelevers-held"
+"""`elsewhere`: who sends this holds the caller itself (standalone.py), and wants to know that it shall."""
+PATIENCE_HEADER: Final = "x-fivelevers-patience"
+"""Then the answer's: seconds."""
+RETRY_HEADER: Final = "x-stainless-retry-count"
 LONGEST_KEY: Final = 255  # of an idempotency key, as at the providers that have them
 
 _PREFERENCE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*))?')
@@ -33,7 +38,7 @@ class Wish:
     """How a caller wants its answer. Times in seconds; None: it did not say.
 
     ``wait_s``: `Prefer: wait`. ``sdk_wait_s``: for how long its SDK reads before it gives up.
-    ``retry``: its SDK sends the same request again.
+    ``retry``: its SDK sends the same request again. ``held_elsewhere``: another process holds its connection.
     """
 
     respond_async: bool = False
@@ -42,6 +47,7 @@ class Wish:
     deadline_s: float | None = None
     idempotency_key: str | None = None
     retry: bool = False
+    held_elsewhere: bool = False
 
     @property
     def held_s(self) -> float | None:
@@ -66,7 +72,8 @@ def wish_of(headers: Iterable[tuple[str, str]]) -> Wish:
         sdk_wait_s=next((s for name in _READ_TIMEOUTS if (s := _timeout_s(found.get(name))) is not None), None),
         deadline_s=duration_s(found.get(DEADLINE_HEADER, "")),
         idempotency_key=_key(found.get("idempotency-key", "")),
-        retry=_positive(found.get("x-stainless-retry-count", "")),
+        retry=_positive(found.get(RETRY_HEADER, "")),
+        held_elsewhere=found.get(HELD_HEADER) == "elsewhere",
     )
 
 

@@ -17,6 +17,7 @@ _TITLES: Final = {
     409: "Not now",
     410: "No answer",
     422: "Not the same request",
+    502: "No answer from the proxy",
     503: "Not available",
 }
 

@@ -12,7 +12,7 @@ from typing import Final
 from fivelevers import metrics
 from fivelevers.errors import StoreError
 from fivelevers.lane.asgi import Message, Receive, Send, again, gone
-from fivelevers.lane.call import Call, Host
+from fivelevers.lane.call import Call, Live
 from fivelevers.lane.delivery import deliver
 from fivelevers.levers.batch.work import Result, View
 from fivelevers.stores.lane import Lane
@@ -27,7 +27,7 @@ class Holding:
     """One such caller, and the request that it waits for. A caller that leaves finds it here when it comes back."""
 
     lane: Lane
-    host: Host
+    host: Live
     call: Call
     work_id: str
     receive: Receive
