@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -29,6 +30,7 @@ CLIENTS = Path(__file__).parents[2] / "examples/clients"
 HOURS_S = 4 * 3600.0
 PIPELINES = {"host": "pipelines.test"}  # whose bodies the filter sees
 ASYNC = {"prefer": "respond-async"}
+_CASES = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +55,8 @@ def sdk(proxy: Proxy, **options: Any) -> Iterator[openai.OpenAI]:
 
 
 def sums(model: str) -> dict[str, Any]:
-    """A body that no other test sends."""
-    return {"model": model, "messages": [{"role": "user", "content": f"What is 4 + 5? {uuid.uuid4()}"}]}
+    """A body that no other test sends. Counted and not drawn: the simulated models are wrong now and then."""
+    return {"model": model, "messages": [{"role": "user", "content": f"What is 4 + 5? Case {next(_CASES)}."}]}
 
 
 def ask(proxy: Proxy, body: Mapping[str, Any], key: str = ACME, **headers: str) -> httpx.Response:
@@ -119,7 +121,7 @@ def test_who_asks_for_it_gets_202_and_comes_back(stood: Proxy) -> None:
 
 def test_responses_in_the_background_are_polled_with_their_sdk(stood: Proxy) -> None:
     with sdk(stood) as client:
-        asked: dict[str, Any] = {"model": MINI, "input": f"What is 4 + 5? {uuid.uuid4()}", "background": True}
+        asked: dict[str, Any] = {"model": MINI, "input": f"What is 4 + 5? Case {next(_CASES)}.", "background": True}
         raw = client.responses.with_raw_response.create(**asked)
         begun = raw.parse()
         assert (begun.status, begun.id[:9]) == ("queued", "resp_flr_")
