@@ -90,11 +90,15 @@ class Price:
         """USD per token, or None where no source states it.
 
         The highest tier reached decides; what it leaves out it takes from the tier below, as LiteLLM's calculator does.
+        Where batches have no rate for cache reads, these are plain input there: OpenAI's models before GPT-5 (its
+        pricing page, tab Batch, 2026-11).
         """
         for tier in reversed(self.tiers):
             rates = tier.batch if batch else tier.live
             if prompt_tokens >= tier.from_prompt and kind in rates:
                 return rates[kind]
+        if batch and kind is Kind.CACHE_READ:
+            return self.rate(Kind.INPUT, prompt_tokens=prompt_tokens, batch=True)
         return None
 
     def scaled(self, factor: Decimal, source: str) -> "Price":

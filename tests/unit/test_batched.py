@@ -108,11 +108,11 @@ def test_a_refused_row_costs_nothing() -> None:
     assert (made.success, made.error, made.cost_usd, made.savings) == (False, "HTTP400", Decimal(0), ())
 
 
-def test_a_kind_of_token_without_a_batch_price_is_unknown_and_not_guessed() -> None:
+def test_cached_tokens_without_a_batch_price_are_plain_ones() -> None:
     cached = {**ANSWERED, "usage": {"prompt_tokens": 1000, "prompt_tokens_details": {"cached_tokens": 900}}}
     made = settle(planned(), answer_of(work(planned()), result(cached)), PRICES, event_id="e", batch=True)
     assert made.usage == Usage(input=100, cache_read=900)
-    assert made.cost_usd is None
+    assert made.cost_usd == Decimal("0.0002")  # else its cost were unknown, and its key charged nothing
 
 
 @pytest.mark.parametrize(

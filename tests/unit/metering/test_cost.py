@@ -52,9 +52,14 @@ def test_the_list_cost_knows_no_cache() -> None:
 
 
 def test_a_missing_rate_makes_the_cost_unknown_and_is_named() -> None:
-    told = cost(Usage(input=1, cache_read=1, cache_write_1h=1), PRICE, batch=True)
-    assert told == Unknown("sonnet", (Kind.CACHE_READ, Kind.CACHE_WRITE_1H), "the test")
-    assert str(told).startswith("sonnet: no rate for cache_read, cache_write_1h (the test)")
+    told = cost(Usage(input=1, cache_write_5m=1, cache_write_1h=1), PRICE, batch=True)
+    assert told == Unknown("sonnet", (Kind.CACHE_WRITE_5M, Kind.CACHE_WRITE_1H), "the test")
+    assert str(told).startswith("sonnet: no rate for cache_write_5m, cache_write_1h (the test)")
+
+
+def test_a_batch_without_a_rate_for_cache_reads_takes_them_as_plain_input() -> None:
+    usage = Usage(input=100, cache_read=900)
+    assert cost(usage, PRICE, batch=True) == cost(Usage(input=1000), PRICE, batch=True)
 
 
 def test_a_missing_rate_matters_only_where_there_are_tokens() -> None:
