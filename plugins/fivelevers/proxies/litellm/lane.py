@@ -11,7 +11,7 @@ from fastapi import HTTPException, Request
 from litellm.proxy._types import ProxyException
 
 from fivelevers.batched import request_id
-from fivelevers.lane.asgi import App, Message, Receive, Scope, Send, raw
+from fivelevers.lane.asgi import App, Message, Receive, Scope, Send, again, raw
 from fivelevers.lane.call import Call, Owner, Parked, Refused
 from fivelevers.lane.contract import LANE_HEADER
 from fivelevers.policy import Caller
@@ -40,7 +40,7 @@ class ProxyHost:
         if heard.status == 200:
             return offer.held
         # Something of the host's refused the placeholder, which is no answer of anybody's.
-        await self.live(call, "host", receive, send)
+        await self.live(call, "host", again(call.body, receive), send)
         return None
 
     async def live(self, call: Call, why: str, receive: Receive, send: Send, *, work_id: str | None = None) -> None:
