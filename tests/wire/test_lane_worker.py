@@ -21,6 +21,7 @@ from fivelevers.levers.batch.work import Endpoint, Group, Result, Terms, View, W
 from fivelevers.providers.batches import Account
 from fivelevers.stores.lane import Lane
 from fivelevers.stores.lane_batches import Batches
+from fivelevers.stores.lane_record import PREFIX
 from tests.redis_server import Server
 from tests.unit.stores.lane_works import work
 
@@ -44,6 +45,7 @@ class Scene:
         self.standings: dict[str, Literal["good", "wait", "revoked"]] = {}
         self.account: Account | None = Account("main", "openai", "sk-a", base_url=f"{url}/v1")
         self.live_status = 200
+        self.telling_s = 0.0
 
     async def fault(self, **rule: Any) -> None:
         async with httpx.AsyncClient() as client:
@@ -73,6 +75,7 @@ class Scene:
     @asynccontextmanager
     async def working(self, pace: Pace = PACE, clock: Callable[[], float] = time.time) -> AsyncIterator[Worker]:
         async def on_result(view: View) -> None:
+            await asyncio.sleep(self.telling_s)
             self.told.append(view)
 
         async def on_late(view: View, result: Result) -> None:
@@ -231,6 +234,27 @@ async def test_what_a_batch_is_late_with_is_asked_live_and_its_row_is_told_of(sc
     assert all(result.provider_batch and result.status == 200 for _, result in scene.late)
 
 
+async def test_telling_that_takes_longer_than_a_lease_is_done_once(scene: Scene) -> None:
+    scene.telling_s = 0.3
+    works = await scene.accept(10)
+    async with scene.working(), scene.working():
+        await scene.ended(works)
+    assert sorted(view.work.id for view in scene.told) == sorted(asked.id for asked in works)
+
+
+async def test_a_row_of_a_deleted_request_is_told_of(scene: Scene) -> None:
+    await scene.settings(seconds=2.0)
+    works = await scene.accept(2)
+    async with scene.working():
+        while not (await scene.report())["batches"]:
+            await asyncio.sleep(0.02)
+        assert await scene.lane.delete(works[0].id)
+        await scene.ended(works[1:])
+        await scene.closed()
+    assert [(view.work, result.status) for view, result in scene.late] == [(works[0], 200)]
+    assert await scene.lane.view(works[0].id, deleted=True) is None
+
+
 async def test_a_batch_that_nobody_waits_for_any_more_is_cancelled(scene: Scene) -> None:
     await scene.settings(seconds=60.0, cancel_s=0.1)
     works = await scene.accept(3)
@@ -253,6 +277,19 @@ async def test_a_request_without_an_account_waits_and_is_asked_live_in_time(scen
     view = await scene.lane.view(early[0].id)
     assert view is not None
     assert view.state is WorkState.QUEUED
+
+
+async def test_a_near_deadline_is_kept_behind_a_long_queue_that_its_provider_does_not_take(scene: Scene) -> None:
+    scene.account = None
+    await scene.accept(20, terms=Terms(flush_rows=4, flush_age_s=0.0))
+    late = await scene.accept(
+        1, deadline_at=time.time() + PACE.live_margin_s - 1, accepted_at=time.time() + 1,
+        terms=Terms(flush_rows=4, flush_age_s=0.0),
+    )  # fmt: skip
+    async with scene.lane.link.asking("test") as redis:  # put off until its deadline, as one over its budget is
+        await redis.zadd(f"{PREFIX}q:{OPENAI.id}", {late[0].id[4:]: time.time()})
+    async with scene.working():
+        assert await scene.ended(late) == {WorkState.RESCUED: 1}
 
 
 @pytest.mark.parametrize("account", [None, Account("main", "openai", "sk-a", base_url="http://127.0.0.1:1/v1")])

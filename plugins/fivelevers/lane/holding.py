@@ -17,8 +17,10 @@ from fivelevers.lane.delivery import deliver
 from fivelevers.levers.batch.work import Result, View
 from fivelevers.stores.lane import Lane
 
-LIVE_MARGIN_S: Final = 300.0
-"""What a live call may take at the end of the caller's patience."""
+LIVE_MARGIN_S: Final = 330.0
+"""What a live call may take at the end of the caller's patience. More than a worker's margin before the deadline: where
+both end together, the caller's own call is the first, and then the only one.
+"""
 _AGAIN_S: Final = 5.0  # between two looks at a Redis that does not answer
 
 

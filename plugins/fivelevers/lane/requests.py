@@ -65,7 +65,15 @@ async def _page(lane: Lane, owner: Owner, query: str) -> Answer:
     if not text.isdigit() or not 1 <= int(text) <= PAGE_AT_MOST:
         return refusal(PREFIX, 422, f"limit: {text[:20]!r} is not in 1..{PAGE_AT_MOST}")
     limit = int(text)
-    found = [view for tenant in sorted(owner.tenants) for view in await lane.page(tenant, after=after, limit=limit + 1)]
+    # A key's own requests and its team's are two lists: the last one shown stands in one of them.
+    last_shown = None if after is None else await lane.view(after)
+    mine = last_shown is not None and last_shown.work.tenant in owner.tenants
+    older_than = last_shown.work.accepted_at if mine and last_shown is not None else None
+    found = [
+        view
+        for tenant in sorted(owner.tenants)
+        for view in await lane.page(tenant, after=after, older_than=older_than, limit=limit + 1)
+    ]
     found.sort(key=lambda view: view.work.accepted_at, reverse=True)
     shown = found[:limit]
     last = shown[-1].work.id if shown else None

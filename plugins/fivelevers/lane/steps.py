@@ -218,6 +218,8 @@ class Steps:
             view = await self._lane.view(request_id, deleted=True)
             if view is not None:
                 await self._on_late(view, result)
+                if await self._lane.view(request_id) is None:  # it was kept for this alone
+                    await self._lane.delete(request_id)
 
     async def _clean(self, batch: Batch, provider: BatchProvider) -> Batch | None:
         try:

@@ -19,7 +19,7 @@ from fivelevers import metrics
 from fivelevers.errors import BatchError, StoreError
 from fivelevers.lane.steps import Clock, OnLate, Steps
 from fivelevers.levers.batch.lifecycle import Batch, BatchState, Failure, Pace, backoff, is_late
-from fivelevers.levers.batch.packaging import Row, cut, is_due
+from fivelevers.levers.batch.packaging import Queue, Row, cut, is_due
 from fivelevers.levers.batch.work import Group, Result, View, Work
 from fivelevers.providers.batches import Account, BatchProvider, Open, open_provider, worth_asking_again
 from fivelevers.stores.lane import Lane
@@ -73,6 +73,7 @@ class Worker:
         self._batches = Batches(lane)
         self._steps = Steps(lane, self._batches, on_late, self._pace, clock)
         self._providers: dict[tuple[str, str], tuple[Account, BatchProvider]] = {}
+        self._look_at: dict[Group, float] = {}  # when a queue is looked through next
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -120,7 +121,7 @@ class Worker:
         due = provider is not None and is_due(queue, provider.limits, now)
         if not due and (queue.first_due_at is None or now < queue.first_due_at):
             return False
-        rows = await self._batches.queued(group, queue.flush_rows)
+        rows = await self._batches.queued(group, self._looked_at(group, queue))
         late = {row.name for row in rows if is_late(row.deadline_at, now, self._pace)}
         if late:
             await self._batches.ask_live(list(late))
@@ -129,6 +130,16 @@ class Worker:
         rows = await self._allowed(group, cut([row for row in rows if row.name not in late], queue, provider.limits))
         batch = await self._batches.plan(group, rows, lease_s=self._pace.lease_s) if rows else None
         return batch is not None and await self._batches.advance(batch, BatchState.PLANNED, in_s=0.0) is not None
+
+    def _looked_at(self, group: Group, queue: Queue) -> int:
+        """Rows from the head of a queue: those of one batch; now and then all, since one whose deadline is near may
+        stand behind many that its provider takes no more of for now.
+        """
+        now = self._clock()
+        if queue.rows <= queue.flush_rows or now < self._look_at.get(group, 0.0):
+            return queue.flush_rows
+        self._look_at[group] = now + self._pace.live_margin_s / 10
+        return queue.rows
 
     async def _allowed(self, group: Group, rows: Sequence[Row]) -> list[Row]:
         """Those that may be sent now."""
@@ -211,17 +222,18 @@ class Worker:
         return Result(work.id, 503, body, self._clock(), live=True)
 
     async def _tell(self) -> bool:
+        """One after the other, each marked at once and none after the lease: telling twice may charge a key twice."""
+        until = time.monotonic() + self._pace.lease_s / 2
         views = await self._batches.due_told(_TOLD_AT_ONCE, lease_s=self._pace.lease_s)
-        told = []
         for view in views:
+            if time.monotonic() >= until:
+                return True
             try:
                 await self._on_result(view)
             except Exception as error:  # it comes up again when the lease is over
                 metrics.count_bypass("batch", "tell", error)
             else:
-                told.append(view)
-        if told:
-            await self._batches.told(told)
+                await self._batches.told([view])
         return len(views) == _TOLD_AT_ONCE
 
     async def _provider(self, group: Group) -> BatchProvider | None:

@@ -145,9 +145,9 @@ class Lane:
         return await self.view(request_id)
 
     async def take(self, request_id: str) -> bool:
-        """Out of the lane, where the provider can not have it: who takes it asks it live and calls `finish`.
+        """The caller asks it live and calls `finish`; whether the provider can not have it, else both are paid.
 
-        Where that does not happen within ``TAKEN_S``, a worker does it.
+        Nobody else asks it live meanwhile. Where it is not finished within ``TAKEN_S``, a worker asks it.
         """
         if (name := _name(request_id)) is None:
             return False
@@ -174,9 +174,11 @@ class Lane:
         name = _name(request_id)
         return name is not None and bool(await self._run("a request can not be deleted", "delete", name))
 
-    async def page(self, tenant: str, *, after: str | None = None, limit: int = 20) -> list[View]:
+    async def page(
+        self, tenant: str, *, after: str | None = None, older_than: float | None = None, limit: int = 20
+    ) -> list[View]:
         """The tenant's requests, the latest first, without their results; ``after``: the id that the last page ended
-        with. Raises StoreError.
+        with, ``older_than``: when that was accepted, where it may be another tenant's. Raises StoreError.
         """
         key = f"{PREFIX}t:{digest(tenant).hex()}"
         async with self.link.asking("requests can not be listed", limited=False) as redis:
@@ -185,6 +187,8 @@ class Lane:
             while len(views) < limit:
                 # By the last one's rank, anew each time: what is accepted meanwhile comes before it.
                 rank = -1 if last is None else await redis.zrevrank(key, last)
+                if rank is None and older_than is not None:
+                    rank, older_than = await redis.zcount(key, f"({older_than!r}", "+inf") - 1, None
                 names = [] if rank is None else await redis.zrange(key, rank + 1, rank + limit, desc=True)
                 if not names:
                     break
@@ -224,8 +228,12 @@ class Lane:
         """Redis answers again: what it may have kept although its caller was told otherwise is taken back."""
         with suppress(StoreError):
             while self._doubtful:
-                await self._run("a request can not be cancelled", "delete", bare(self._doubtful[0]))
-                self._doubtful.popleft()
+                request_id = self._doubtful.popleft()  # several may be at it: each has its own
+                try:
+                    await self._run("a request can not be cancelled", "delete", bare(request_id))
+                except BaseException:
+                    self._doubtful.append(request_id)
+                    raise
 
     async def close(self) -> None:
         await self._waits.close()

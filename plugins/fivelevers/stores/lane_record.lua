@@ -4,6 +4,7 @@ local lane = KEYS[1]
 local HEAD_BYTES = 87
 local ENDED = {D = true, F = true, R = true, C = true}
 local REPORTS_KEPT = 10000
+local SENT_KEPT_S = 3 * 86400  -- of what was deleted while a provider had it, for its row on the bill
 
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
@@ -45,6 +46,12 @@ local function leave(id, request)
   elseif redis.call('EXISTS', lane .. 'b:' .. request.batch) == 1 then
     redis.call('HINCRBY', lane .. 'b:' .. request.batch, 'left', -1)
   end
+end
+
+-- Whether a row of it may still come back, and be billed, although it has ended otherwise.
+local AT_PROVIDER = {uploading = true, uploaded = true, creating = true, submitted = true, terminal = true}
+local function is_sent(request)
+  return AT_PROVIDER[redis.call('HGET', lane .. 'b:' .. request.batch, 'state')] == true
 end
 
 -- The end of a request. It stays until it was told of (lane_told.lua), and from then on for as long as it is kept.

@@ -3,7 +3,11 @@ for _, id in ipairs(ARGV) do
   redis.call('ZREM', lane .. 'untold', id)
   local request = read(id)
   if request and request.told == 'x' then
-    redis.call('DEL', lane .. 'r:' .. id)
+    if is_sent(request) then
+      redis.call('EXPIRE', lane .. 'r:' .. id, SENT_KEPT_S)
+    else
+      redis.call('DEL', lane .. 'r:' .. id)
+    end
   elseif request then
     request.told = '+'
     write(id, request)

@@ -10,14 +10,18 @@ from typing import Any
 
 import httpx
 import openai
+import orjson
 import pytest
 
-from fivelevers.lane import holding
+from fivelevers.lane import holding, requests
 from fivelevers.lane.app import LaneApp
+from fivelevers.lane.call import Owner
+from fivelevers.levers.batch.lifecycle import Pace
 from fivelevers.levers.batch.work import Result, WorkState
 from fivelevers.stores.lane import Lane
 from tests.redis_server import Server
 from tests.unit.lane.host import ParkingHost
+from tests.unit.stores.lane_works import work
 
 CHAT = "/fivelevers/lane/v1/chat/completions"
 BODY: dict[str, Any] = {"model": "tickets-nightly", "messages": [{"role": "user", "content": "Sort it."}]}
@@ -143,6 +147,10 @@ async def test_when_patience_ends_it_is_taken_out_and_asked_live_once(lane: Lane
     assert (view.state, view.result.live) == (WorkState.RESCUED, True)
 
 
+def test_a_caller_is_asked_live_before_a_worker_would_do_it() -> None:
+    assert Pace().live_margin_s + 5 < holding.LIVE_MARGIN_S  # clocks differ
+
+
 async def test_a_caller_that_leaves_finds_its_request_where_it_is(lane: Lane, host: ParkingHost) -> None:
     app = LaneApp(lane, host)
     transport = httpx.ASGITransport(app)
@@ -224,6 +232,22 @@ async def test_requests_are_listed_cancelled_and_deleted(client: httpx.AsyncClie
     assert (await client.put(f"/fivelevers/v1/requests/{ids[1]}", headers=ACME)).status_code == 405
     for limit in ("0", "101", "x"):
         assert (await client.get(f"/fivelevers/v1/requests?limit={limit}", headers=ACME)).status_code == 422
+
+
+async def test_a_key_pages_through_its_own_requests_and_its_teams(lane: Lane) -> None:
+    now = time.time()
+    for n in range(6):
+        tenant = ("key:k", "team:t")[n % 2]
+        await lane.accept(work(tenant=tenant, accepted_at=now - n), now=now)
+    await lane.accept(work(tenant="team:other", accepted_at=now), now=now)
+    owner, shown, after = Owner(frozenset({"key:k", "team:t"})), [], ""
+    for _ in range(3):
+        query = f"limit=2{after}".encode()
+        scope = {"method": "GET", "path": requests.PREFIX, "query_string": query}
+        page = orjson.loads((await requests.answer(lane, owner, scope)).content)
+        shown += [int(now) - request["accepted_at"] for request in page["data"]]
+        after = f"&after={page['last_id']}"
+    assert (shown, page["has_more"]) == ([0, 1, 2, 3, 4, 5], False)
 
 
 async def test_responses_in_the_background_by_the_unmodified_sdk(lane: Lane, host: ParkingHost) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from fivelevers.errors import StoreError
+from fivelevers.levers.batch.lifecycle import BatchState
 from fivelevers.levers.batch.work import Terms, WorkState
 from fivelevers.stores import lane as lane_module
 from fivelevers.stores.lane import Lane
+from fivelevers.stores.lane_batches import Batches
 from fivelevers.stores.lane_record import HEAD_BYTES, PREFIX
 from tests.redis_server import Server
 from tests.unit.stores.lane_works import GROUP, answer, new_id, work
@@ -136,6 +138,44 @@ async def test_cancelled_and_taken_requests_wait_no_more(lane: Lane) -> None:
     assert (await lane.stats()).live == 0
 
 
+async def test_who_asks_a_sent_request_live_is_the_only_one(lane: Lane) -> None:
+    """Its caller's patience often ends with its deadline: a worker would ask it live at the same moment."""
+    asked, batches = work(), Batches(lane)
+    await lane.accept(asked, now=time.time())
+    batch = await batches.plan(GROUP, await batches.queued(GROUP, 1), lease_s=60)
+    assert batch is not None
+    batch = await batches.advance(batch, BatchState.UPLOADING, in_s=0)
+    assert batch is not None
+    assert not await lane.take(asked.id)
+    assert not await batches.open_rows(batch)
+    assert not await batches.due_live(10, lease_s=1)
+    row = answer(asked.id)
+    assert await lane.finish(row, batch=batch.id) == "done"  # the first answer wins, and the batch may be quicker
+    assert await lane.finish(answer(asked.id, live=True)) == "late"
+
+
+async def test_what_is_deleted_while_a_provider_has_it_stays_until_its_row_was_metered(lane: Lane) -> None:
+    before_telling, after_telling, batches = work(), work(), Batches(lane)
+    for asked in (before_telling, after_telling):
+        await lane.accept(asked, now=time.time())
+    batch = await batches.plan(GROUP, await batches.queued(GROUP, 2), lease_s=60)
+    assert batch is not None
+    await batches.advance(batch, BatchState.UPLOADING, in_s=0)
+    await lane.cancel(after_telling.id)
+    await batches.told(await batches.due_told(10, lease_s=1))
+    for asked in (before_telling, after_telling):
+        assert await lane.delete(asked.id)
+    await batches.told(await batches.due_told(10, lease_s=1))
+    for asked in (before_telling, after_telling):
+        assert await lane.view(asked.id) is None
+        assert await lane.finish(answer(asked.id), batch=batch.id) == "late"  # not "gone": it is on the bill
+        seen = await lane.view(asked.id, deleted=True)
+        assert seen is not None
+        assert seen.work == asked
+        await lane.delete(asked.id)
+        assert await lane.view(asked.id, deleted=True) is None
+
+
 async def test_who_waits_is_woken_by_the_end(lane: Lane, server: Server) -> None:
     asked, elsewhere = work(), Lane(server.url, {})
     await lane.accept(asked, now=time.time())
@@ -162,6 +202,8 @@ async def test_a_tenant_pages_through_its_own_latest_first(lane: Lane) -> None:
     rest = await lane.page("team-a", after=first[-1].work.id, limit=10)
     assert [seen.work.id for seen in first + rest] == [mine[n].id for n in (4, 2, 1, 0)]
     assert await lane.page("team-a", after=new_id()) == []
+    other = await lane.page("team-a", after=new_id(), older_than=mine[2].accepted_at, limit=10)
+    assert [seen.work.id for seen in other] == [mine[n].id for n in (2, 1, 0)]  # rather twice than never
 
 
 async def test_lists_forget_what_is_gone(lane: Lane) -> None:
@@ -246,4 +288,22 @@ async def test_a_redis_that_hangs_is_an_error_and_its_accept_is_taken_back(
         server.go_on()
     assert (await hasty.accept(work(), now=time.time())).created
     assert await hasty.view(asked.id) is None
+    await hasty.close()
+
+
+async def test_what_is_doubtful_is_taken_back_once_by_many_at_a_time(
+    lane: Lane, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "LIMIT_S", 0.3)
+    hasty, doubtful = Lane(server.url, {}), [work() for _ in range(2)]
+    await hasty.accept(work(), now=time.time())
+    server.pause()
+    try:
+        asking = [hasty.accept(asked, now=time.time()) for asked in doubtful]
+        assert all(isinstance(told, StoreError) for told in await asyncio.gather(*asking, return_exceptions=True))
+    finally:
+        server.go_on()
+    more = await asyncio.gather(*(hasty.accept(work(), now=time.time()) for _ in range(8)))
+    assert all(accepted.created for accepted in more)
+    assert [await lane.view(asked.id) for asked in doubtful] == [None] * 2
     await hasty.close()

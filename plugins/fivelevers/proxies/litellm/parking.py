@@ -201,7 +201,7 @@ class Parking:
         return Parked(
             work,
             patience_s(asked, self.switch),
-            fingerprint(work.tenant, work.route, self.offer.call.fields),
+            fingerprint(plan.tenant, work.route, self.offer.call.fields),  # nor does one end user get another's answer
             headers={"x-fivelevers-route": plan.route.name, "x-fivelevers-request": plan.request_id},
         )
 
