@@ -28,6 +28,7 @@ from fivelevers.lane.asgi import (
     again,
     json_answer,
     texts,
+    unless_gone,
     whole_body,
 )
 from fivelevers.lane.call import Call, Host, Parked, Refused
@@ -120,7 +121,7 @@ class LaneApp:
             view = await self._now(parked, accepted)
             answer = json_answer(200, background.response(view), headers)
         elif call.wish.respond_async:
-            answer = await self._later(call, parked, accepted, headers)
+            answer = await self._later(call, parked, accepted, headers, receive)
         elif call.wish.held_elsewhere:
             answer = json_answer(202, {"id": accepted.id}, {**headers, PATIENCE_HEADER: f"{parked.patience_s:.3f}"})
         else:
@@ -129,13 +130,16 @@ class LaneApp:
             return
         await answer.send(send)
 
-    async def _later(self, call: Call, parked: Parked, accepted: Accepted, headers: dict[str, str]) -> Answer:
+    async def _later(
+        self, call: Call, parked: Parked, accepted: Accepted, headers: dict[str, str], receive: Receive
+    ) -> Answer:
         """Held for as long as the caller prefers to wait, then 202."""
         preferred, view = "respond-async", None
         if call.wish.wait_s:
             preferred += f", wait={call.wish.wait_s:.0f}"
-            with suppress(StoreError):  # then it comes back for it
-                view = await self.lane.wait(accepted.id, within_s=call.wish.wait_s)
+            waiting = self.lane.wait(accepted.id, within_s=call.wish.wait_s)
+            with suppress(StoreError, ClientGoneError):  # then it comes back for it
+                view = await unless_gone(waiting, receive)
         view = view or await self._now(parked, accepted)
         headers["preference-applied"] = preferred
         if view.state.ended:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
+T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -16,7 +18,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class ClientGoneError(Exception):
-    """The client closed its connection before its request was whole."""
+    """The client closed its connection before it had its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +85,17 @@ async def gone(receive: Receive) -> None:
     """Returns when the client has closed its connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def unless_gone(asked: Coroutine[Any, Any, T], receive: Receive) -> T:
+    """What ``asked`` gives. Raises ClientGoneError as soon as the client has left: nothing goes on for nobody."""
+    asking, leaving = asyncio.ensure_future(asked), asyncio.ensure_future(gone(receive))
+    try:
+        await asyncio.wait((asking, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            raise ClientGoneError
+        return asking.result()
+    finally:
+        for task in (asking, leaving):
+            task.cancel()
+        await asyncio.gather(asking, leaving, return_exceptions=True)

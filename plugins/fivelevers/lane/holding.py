@@ -11,10 +11,11 @@ from typing import Final
 
 from fivelevers import metrics
 from fivelevers.errors import StoreError
-from fivelevers.lane.asgi import Message, Receive, Send, again, gone
+from fivelevers.lane.asgi import ClientGoneError, Message, Receive, Send, again, unless_gone
 from fivelevers.lane.call import Call, Live
 from fivelevers.lane.delivery import deliver
 from fivelevers.levers.batch.work import Result, View
+from fivelevers.providers.batches import worth_asking_again
 from fivelevers.stores.lane import Lane
 
 LIVE_MARGIN_S: Final = 330.0
@@ -37,19 +38,11 @@ class Holding:
 
     async def answer(self, patience_s: float, headers: Mapping[str, str]) -> None:
         until = time.monotonic() + max(patience_s - LIVE_MARGIN_S, 0.0)
-        leaving = asyncio.ensure_future(gone(self.receive))
-        waiting = asyncio.ensure_future(_ended(self.lane, self.work_id, until))
         try:
-            await asyncio.wait((leaving, waiting), return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
-                metrics.count_in_lane("left")
-                return
-            view = waiting.result()
-        finally:
-            for task in (leaving, waiting):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            view = await unless_gone(_ended(self.lane, self.work_id, until), self.receive)
+        except ClientGoneError:
+            metrics.count_in_lane("left")
+            return
         if view is None:
             await self._rescue()
         else:
@@ -65,7 +58,7 @@ class Holding:
         heard = _Heard(self.send)
         again_read = again(self.call.body, self.receive)
         await self.host.live(self.call, "patience", again_read, heard, work_id=self.work_id)
-        if heard.whole:
+        if heard.whole and not worth_asking_again(heard.status):  # else its caller, or a worker, asks once more
             result = Result(self.work_id, heard.status, b"".join(heard.parts), time.time(), live=True)
             with contextlib.suppress(StoreError):  # then a worker asks again, or its batch answers it, to nobody
                 await self.lane.finish(result)

@@ -6,11 +6,8 @@ connections: proxies restart for a new version or a new config, and would take t
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -23,10 +20,10 @@ from fivelevers.lane.asgi import (
     Receive,
     Scope,
     Send,
-    gone,
     json_answer,
     raw,
     texts,
+    unless_gone,
     whole_body,
 )
 from fivelevers.lane.call import Call
@@ -62,17 +59,22 @@ class Front:
         if path == HEALTH:
             await json_answer(200, "I'm alive!").send(send)
             return
+        began = _Began(send)
         try:
-            body = await whole_body(receive)
-            accepted = await _unless_gone(self._asked(scope, texts(scope), body, send), receive)
+            await self._serve(scope, receive, began)
         except ClientGoneError:
             return
         except ProxyError as error:
             metrics.count_bypass("batch", "proxy", error)
+            if began.began:  # as without us: the connection ends
+                raise
             await refusal(path.removeprefix(PREFIX), 502, "the proxy does not answer", retry_s=5).send(send)
-            return
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await whole_body(receive)
+        accepted = await unless_gone(self._asked(scope, texts(scope), body, send), receive)
         if accepted is not None:
-            call = call_of(scope, path.removeprefix(PREFIX), body)
+            call = call_of(scope, scope["path"].removeprefix(PREFIX), body)
             holding = Holding(self.lane, Remote(self.calls), call, accepted.work_id, receive, send)
             await holding.answer(accepted.patience_s, accepted.headers)
 
@@ -114,6 +116,18 @@ class Remote:
             await _handed_on(answer, send, (LANE_HEADER, f"live; why={why}"))
 
 
+class _Began:
+    """Whether an answer has."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.began = False
+
+    async def __call__(self, message: Message) -> None:
+        self.began = True
+        await self._send(message)
+
+
 async def _handed_on(answer: ProxyAnswer, send: Send, *said: tuple[str, str]) -> None:
     """Once it has begun a fault of the proxy's ends the connection, as it would without us."""
     start: Message = {"type": "http.response.start", "status": answer.status}
@@ -127,18 +141,3 @@ def _target(scope: Scope) -> str:
     path, query = scope.get("raw_path") or scope["path"].encode(), scope.get("query_string", b"")
     target: bytes = path + (b"?" + query if query else b"")
     return target.decode("latin-1")
-
-
-async def _unless_gone(asked: Coroutine[Any, Any, Accepted | None], receive: Receive) -> Accepted | None:
-    """Raises ClientGoneError as soon as the client has left: nobody is asked for nobody."""
-    asking, leaving = asyncio.ensure_future(asked), asyncio.ensure_future(gone(receive))
-    try:
-        await asyncio.wait((asking, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not asking.done():
-            raise ClientGoneError
-        return asking.result()
-    finally:
-        for task in (asking, leaving):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ProxyError):
-                await task
