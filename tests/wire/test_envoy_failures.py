@@ -74,10 +74,14 @@ def test_more_than_a_verdict_executes_nothing_twice(bad: Rig) -> None:
 
 
 def test_a_filter_that_crashes_and_one_that_is_not_there(bad: Rig) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: by_headers(bad, "crash"), range(4)))
-    assert not any(answer.once.diverted for answer in answers)
-    assert soon(lambda: bad.filter_hosts() == 0)
+    def gone() -> bool:
+        # On a busy machine Envoy may give a request up before the filter has read it, and nothing crashes: ask again.
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: by_headers(bad, "crash"), range(4)))
+        assert not any(answer.once.diverted for answer in answers)
+        return bad.filter_hosts() == 0
+
+    assert soon(gone)
     failed = bad.stat("message_timeouts")
     assert not by_headers(bad, "hang").once.diverted
     assert not by_body(bad, "hang", "request_body").once.diverted

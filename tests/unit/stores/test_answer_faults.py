@@ -112,8 +112,8 @@ async def test_a_call_has_a_limit_of_its_own(store: Answers, redis: Server, monk
     await put(store, SCOPE, QUESTION, VECTOR)
     await store.close()
     monkeypatch.setattr(redis_async, "LIMIT_S", 0.05)
-    with redis.client() as client:
-        client.execute_command("CLIENT", "PAUSE", "600", "ALL")
+    redis.pause()
+    try:
         slow = (
             store.exact(SCOPE, QUESTION, lease_s=1),
             store.nearest(SCOPE, VECTOR, 8),
@@ -121,7 +121,8 @@ async def test_a_call_has_a_limit_of_its_own(store: Answers, redis: Server, monk
         )
         for found in await asyncio.gather(*slow, return_exceptions=True):
             assert isinstance(found, StoreError)
-        client.execute_command("CLIENT", "UNPAUSE")
+    finally:
+        redis.go_on()
     monkeypatch.setattr(redis_async, "LIMIT_S", 5.0)
     await store.close()
     await soon_found(store)
