@@ -1,4 +1,4 @@
-"""What the README names is there: commands, options, files, variables, metrics, and the tables' keys and defaults."""
+"""What README and docs/ name is there: commands, options, files, variables, metrics, the tables' keys and defaults."""
 
 import re
 import shlex
@@ -19,8 +19,10 @@ from fivelevers.price_overrides import load_overrides
 from fivelevers.prices import Kind
 
 ROOT = Path(__file__).parents[2]
+DOCS = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md"))
+PAGES = ("README.md", *DOCS, "litellm_config/README.md", "envoy/README.md")
 README = (ROOT / "README.md").read_text()
-PAGES = ("README.md", "litellm_config/README.md", "envoy/README.md")
+TEXT = "\n".join((ROOT / page).read_text() for page in ("README.md", *DOCS))
 VARIABLE = re.compile(r"^(FIVELEVERS|LITELLM|OPENAI|ANTHROPIC|PROMETHEUS)_[A-Z_]+$")
 
 
@@ -29,7 +31,7 @@ def blocks(text: str, *languages: str) -> list[str]:
 
 
 def yaml_with(key: str) -> str:
-    (found,) = (block for block in blocks(README, "yaml") if key in yaml.safe_load(block))
+    (found,) = (block for block in blocks(TEXT, "yaml") if key in yaml.safe_load(block))
     return found
 
 
@@ -45,7 +47,7 @@ def command_lines() -> Iterator[list[str]]:
 
 def rows(heading: str) -> list[list[str]]:
     """The cells of the first table under a heading."""
-    section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    section = re.split(rf"^#+ {heading}\n", TEXT, maxsplit=1, flags=re.M)[1].split("\n## ", 1)[0]
     table = re.findall(r"^\|.*\|$", section, re.M)[2:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table]
 
@@ -129,7 +131,7 @@ def test_the_override_example_is_an_override_file(tmp_path: Path) -> None:
 
 def test_the_litellm_lines_are_those_of_the_shipped_config() -> None:
     shipped = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text())
-    for block in blocks(README, "yaml"):
+    for block in blocks(TEXT, "yaml"):
         lines = yaml.safe_load(block)
         if "litellm_settings" in lines:
             assert lines["litellm_settings"]["callbacks"] == shipped["litellm_settings"]["callbacks"]
@@ -137,12 +139,12 @@ def test_the_litellm_lines_are_those_of_the_shipped_config() -> None:
 
 
 def test_the_python_example_compiles() -> None:
-    (example,) = blocks(README, "python")
-    compile(example, "README.md", "exec")
+    (example,) = blocks(TEXT, "python")
+    compile(example, "docs", "exec")
 
 
 def test_variables_are_read_somewhere() -> None:
-    named = {word for word in re.findall(r"`(\w+)`", README) if VARIABLE.match(word)}
+    named = {word for word in re.findall(r"`(\w+)`", TEXT) if VARIABLE.match(word)}
     sources = [*(ROOT / "plugins").rglob("*.py"), ROOT / "litellm_config/config.yaml"]
     read = {word for file in sources for word in re.findall(r"\b[A-Z]+_[A-Z_]+\b", file.read_text())}
     assert len(named) > 10
@@ -150,7 +152,7 @@ def test_variables_are_read_somewhere() -> None:
 
 
 def test_metrics_exist() -> None:
-    named = set(re.findall(r"`(fivelevers_\w+)`", README))
+    named = set(re.findall(r"`(fivelevers_\w+)`", TEXT))
     known = {name for family in metrics.registry.collect() for name in (family.name, f"{family.name}_total")}
     assert len(named) > 5
     assert named <= known

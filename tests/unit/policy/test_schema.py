@@ -12,7 +12,7 @@ from fivelevers.policy.schema import json_schema
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = Draft202012Validator(json_schema())
-README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs/policy.md").read_text()
 GOOD = [
     "{}",
     "routes:\ndefaults:\ninclude:",
@@ -24,7 +24,7 @@ GOOD = [
     "defaults: {levers: {batch: {mode: on, inspect: body, opt_in: route, deadline_s: 3600, regions: [eu]}}}",
     "routes: [{name: a, match: {model: x, path: null, header: {x: y}, tag: t, team: u, key_alias: k}, tenant: key}]",
     (ROOT / "litellm_config/fivelevers.yaml").read_text(),
-    *(block for block in re.findall(r"^```yaml\n(.*?)^```$", README, re.M | re.S) if "\nroutes:" in block),
+    *(block for block in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S) if "\nroutes:" in block),
 ]
 BAD = [
     "[]",
