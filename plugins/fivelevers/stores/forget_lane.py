@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from fivelevers.levers.batch.work import Work
 from fivelevers.stores.forget import Subject, SubjectKind, Traces
 from fivelevers.stores.lane import Lane
 
-_WHERE = "redis (requests of the lane)"
+_WHERE: Final = "redis (requests of the lane)"
+_UNREADABLE: Final = "redis (requests of the lane that no key opens)"  # whose they are is in what is sealed
 
 
 class LaneForgetter:
     """``url`` empty: there is no lane. Every call raises StoreError.
 
     What has not ended is cancelled. What is not metered yet stays without being seen, and is told of as left, until a
-    worker has metered it.
+    worker has metered it. So is what no key of FIVELEVERS_CONTENT_KEY and _OLD_KEYS opens: it may be the subject's.
     """
 
     def __init__(self, url: str) -> None:
@@ -33,19 +35,21 @@ class LaneForgetter:
         return self._counts(traces, remove=False)
 
     def _counts(self, traces: Traces, *, remove: bool) -> Mapping[str, int]:
-        return {_WHERE: asyncio.run(self._count(traces.subject, remove=remove))} if self._url else {}
+        return asyncio.run(self._count(traces.subject, remove=remove)) if self._url else {}
 
-    async def _count(self, subject: Subject, *, remove: bool) -> int:
-        lane, count = Lane(self._url), 0
+    async def _count(self, subject: Subject, *, remove: bool) -> Mapping[str, int]:
+        lane, found = Lane(self._url), Counter({_WHERE: 0})
         try:
             async for view in lane.every():
-                if _is_of(view.work, subject):
-                    count += 1
+                if view is None:
+                    found[_UNREADABLE] += not remove
+                elif _is_of(view.work, subject):
+                    found[_WHERE] += 1
                     if remove:
                         await lane.delete(view.work.id)
         finally:
             await lane.close()
-        return count
+        return found
 
 
 def _is_of(work: Work, subject: Subject) -> bool:

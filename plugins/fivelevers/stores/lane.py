@@ -26,6 +26,7 @@ from typing import Any, Final, Literal
 import orjson
 from redis.exceptions import ResponseError
 
+from fivelevers import metrics
 from fivelevers.errors import ContentError, StoreError
 from fivelevers.levers.batch.packaging import due_at
 from fivelevers.levers.batch.work import Group, Result, View, Work, WorkState
@@ -77,6 +78,10 @@ class LaneStats:
     open_requests: Mapping[str, int]
     live: int
     untold: int
+
+
+class UnreadableError(StoreError):
+    """A request is there, and was sealed with a key for content that is not given here, or is damaged."""
 
 
 class Lane:
@@ -179,6 +184,8 @@ class Lane:
     ) -> list[View]:
         """The tenant's requests, the latest first, without their results; ``after``: the id that the last page ended
         with, ``older_than``: when that was accepted, where it may be another tenant's. Raises StoreError.
+
+        What can not be read is left out and counted: one such request shall not hide the others.
         """
         key = f"{PREFIX}t:{digest(tenant).hex()}"
         async with self.link.asking("requests can not be listed", limited=False) as redis:
@@ -195,16 +202,24 @@ class Lane:
                 last = names[-1].decode()
                 records = await redis.mget([f"{PREFIX}r:{name.decode()}" for name in names])
                 for name, record in zip(names, records, strict=True):
-                    found = await self._view(redis, name.decode(), record) if record else None
+                    try:
+                        found = await self._view(redis, name.decode(), record) if record else None
+                    except UnreadableError as error:
+                        metrics.count_bypass("batch", "unreadable", error)
+                        continue
                     views += [found] if found is not None else []
             return views[:limit]
 
-    async def every(self) -> AsyncIterator[View]:
-        """All requests, in no order; those too that are only there to be metered."""
+    async def every(self) -> AsyncIterator[View | None]:
+        """All requests, in no order; those too that are only there to be metered. None for one that can not be read."""
         async with self.link.asking("requests can not be listed", limited=False) as redis:
             async for key in redis.scan_iter(f"{PREFIX}r:*", count=_SCANNED):
                 name, record = key.decode().removeprefix(f"{PREFIX}r:"), await redis.get(key)
-                found = await self._view(redis, name, record, deleted=True) if record else None
+                try:
+                    found = await self._view(redis, name, record, deleted=True) if record else None
+                except UnreadableError:
+                    yield None
+                    continue
                 if found is not None:
                     yield found
 
@@ -265,7 +280,7 @@ class Lane:
             work = self.records.work(name, record, head, group_of(group))
             result = self.records.result(name, record, head)
         except (ContentError, orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise StoreError(f"request flr_{name} can not be read: {error}") from error
+            raise UnreadableError(f"request flr_{name} can not be read: {error}") from error
         return View(work, state, result, head.batch, head.attempts)
 
     async def _ended(self, request_ids: list[str]) -> list[str]:
