@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__",),
     ("answer", "errors", "order", "request", "prices", "price_overrides", "policy", "output", "switch"),  # the words
-    ("levers",),
+    ("levers", "adoption"),
     ("metering",),
     ("metrics", "stores", "providers", "audit"),
     (
@@ -55,7 +55,17 @@ ROOMS = {
     "opentelemetry": ("proxies/litellm/spans.py",),
 }
 # The pure core: no clock, no environment, no files, no network.
-PURE = ("order.py", "request.py", "switch.py", "engine.py", "batched.py", "lane/contract.py", "levers/", "metering/")
+PURE = (
+    "order.py",
+    "adoption.py",
+    "request.py",
+    "switch.py",
+    "engine.py",
+    "batched.py",
+    "lane/contract.py",
+    "levers/",
+    "metering/",
+)
 IMPURE = {
     "os",
     "time",

@@ -18,6 +18,7 @@ from fivelevers.cli.forget import forget
 from fivelevers.cli.judge import app as judge
 from fivelevers.cli.lane import lane
 from fivelevers.cli.off import off
+from fivelevers.cli.plan import plan
 from fivelevers.cli.reconcile import reconcile
 from fivelevers.cli.report import report
 from fivelevers.cli.resume import resume
@@ -35,6 +36,7 @@ def _about() -> None:
 
 app.command()(demo)
 app.command()(audit)
+app.command()(plan)
 app.add_typer(explain, name="explain")
 app.add_typer(calibrate, name="calibrate")
 app.add_typer(judge, name="judge")
