@@ -21,7 +21,8 @@ from fivelevers.lane.steps import Clock, OnLate, Steps
 from fivelevers.levers.batch.lifecycle import Batch, BatchState, Failure, Pace, backoff, is_late
 from fivelevers.levers.batch.packaging import Queue, Row, cut, is_due
 from fivelevers.levers.batch.work import Group, Result, View, Work
-from fivelevers.providers.batches import Account, BatchProvider, Open, open_provider, worth_asking_again
+from fivelevers.providers.batch_apis import Open, open_provider
+from fivelevers.providers.batches import Account, BatchProvider, worth_asking_again
 from fivelevers.stores.lane import Lane
 from fivelevers.stores.lane_batches import Batches, Waiting
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, Final, Protocol
 
@@ -161,21 +161,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-Open = Callable[[Account], BatchProvider]
-
-
-def open_provider(account: Account) -> BatchProvider:
-    """Raises BatchError for a provider whose batches nobody here speaks, or whose SDK is not installed."""
-    try:
-        if account.provider == "anthropic":
-            from fivelevers.providers.anthropic_batches import AnthropicBatches
-
-            return AnthropicBatches(account)
-        from fivelevers.providers.openai_batches import OpenAIBatches
-
-        return OpenAIBatches(account)
-    except ImportError as error:
-        fix = "pip install 'fivelevers[batch]'"
-        raise BatchError(f"{error.name} is not installed: {fix}", Failure.NOT_DONE) from error

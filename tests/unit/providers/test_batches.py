@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fivelevers.errors import BatchError
 from fivelevers.levers.batch.lifecycle import Failure
 from fivelevers.providers import anthropic_batches, openai_batches
+from fivelevers.providers.batch_apis import open_provider
 from fivelevers.providers.batches import (
     IN_MEMORY_BYTES,
     Account,
@@ -23,7 +24,6 @@ from fivelevers.providers.batches import (
     failure_of,
     lines,
     objects,
-    open_provider,
 )
 
 
