@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
 from fivelevers.metering.arms import Arm, assign, unit_interval
 from fivelevers.metering.attribution import Attribution, Basis, Step, attribute
-from fivelevers.metering.cost import Unknown, cost, cost_parts, list_cost
+from fivelevers.metering.cost import Unknown, cost, cost_parts, list_cost, payable
 from fivelevers.metering.event import Attempt, UsageSource
 from fivelevers.order import LEVERS, Mode
 from fivelevers.policy import Caller, Policy, Route, end_user_digest
@@ -60,12 +60,35 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Payee:
+    """A deployment that is, or had been, paid."""
+
+    model: str
+    provider: str | None
+    deployment: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class WithoutUs:
-    """The usage of an attempt as it had been without ``lever`` and those after it. ``basis``: how that is known."""
+    """The usage of an attempt as it had been without ``lever`` and those after it. ``basis``: how that is known.
+
+    ``payee``: the deployment that had been paid for it, None for the one that was.
+    """
 
     lever: str
     usage: Usage
     basis: Basis
+    payee: Payee | None = None
+
+
+def without_routing(before: Sequence[WithoutUs], usage: Usage, strong: Payee, output: int) -> tuple[WithoutUs, ...]:
+    """What an attempt on a cheaper model had been without lever 4, and without what came ``before`` it too.
+
+    All of it had been paid to the strong model's deployment; its answer had had ``output`` tokens, as is believed.
+    """
+    routed = WithoutUs("routing", replace(usage, output=output), Basis.ESTIMATED, strong)
+    earlier = (replace(one, usage=replace(one.usage, output=output), payee=strong) for one in before)
+    return (*earlier, routed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +208,7 @@ def settle(
     listed = list_cost(usage, prices.list_price(answer.model, provider=answer.provider))
     if batch and answer.success:
         without = (*without, WithoutUs("batch", usage, Basis.OBSERVED))
-    shares = _charged(paid, charged_to) if charged_to else _attributed(paid, price, without)
+    shares = _charged(paid, charged_to) if charged_to else _attributed(paid, price, without, prices)
     return Attempt(
         event_id=event_id,
         request_id=plan.request_id,
@@ -231,19 +254,26 @@ def settle(
     )
 
 
-def _attributed(paid: Decimal | None, price: Price, without: Sequence[WithoutUs]) -> Attribution | None:
+def _attributed(
+    paid: Decimal | None, price: Price, without: Sequence[WithoutUs], prices: PriceBook
+) -> Attribution | None:
     """Each lever takes the cost from what it had been without it to what it had been without the next one."""
     if paid is None or not without:
         return None
     costs: list[Decimal] = []
     for one in without:
-        before = cost(one.usage, price)
+        before = cost(one.usage, price) if one.payee is None else _cost_at(one.payee, one.usage, prices)
         if isinstance(before, Unknown):
             return None
         costs.append(before)
     after = [*costs[1:], paid]
     steps = [Step(one.lever, one.basis, usd) for one, usd in zip(without, after, strict=True)]
     return attribute(costs[0], steps)
+
+
+def _cost_at(payee: Payee, usage: Usage, prices: PriceBook) -> Decimal | Unknown:
+    price = prices.price(payee.model, provider=payee.provider, deployment=payee.deployment)
+    return cost(payable(usage, price), price)
 
 
 def _charged(paid: Decimal | None, lever: str) -> Attribution | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fivelevers.engine import Answer, Plan, WithoutUs, prepare, session_of, settle
+from fivelevers.engine import Answer, Payee, Plan, WithoutUs, prepare, session_of, settle, without_routing
 from fivelevers.metering.attribution import Basis
 from fivelevers.metering.event import UsageSource
 from fivelevers.order import Mode
@@ -22,7 +22,14 @@ ROW = {
     "cache_read_input_token_cost": Decimal("5e-7"),
     "output_cost_per_token": Decimal("8e-6"),
 }
-PRICES = PriceBook({"gpt-4.1": ROW})
+NANO = {
+    "litellm_provider": "openai",
+    "input_cost_per_token": Decimal("1e-7"),
+    "cache_read_input_token_cost": Decimal("2.5e-8"),
+    "output_cost_per_token": Decimal("4e-7"),
+}
+PRICES = PriceBook({"gpt-4.1": ROW, "gpt-4.1-nano": NANO})
+STRONG = Payee("gpt-4.1", "openai", "d")
 MESSAGES = [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}]
 BODY = {"model": "support-assistant", "messages": MESSAGES}
 POLICY = parse(
@@ -203,3 +210,28 @@ def test_a_levers_own_call_is_its_loss() -> None:
     assert own.cost_without_us_usd == 0
     assert [(part.lever, part.usd) for part in own.savings] == [("semantic_cache", -(own.cost_usd or 0))]
     assert own.repeat_window_s is None
+
+
+def test_a_routed_answer_saves_what_the_strong_model_had_cost() -> None:
+    usage = Usage(input=1000, output=10)
+    nano = answer(model="gpt-4.1-nano", usage=usage)
+    routed = settle(plan(), nano, PRICES, event_id="e", without=without_routing((), usage, STRONG, 20))
+    assert routed.cost_usd == 1000 * Decimal("1e-7") + 10 * Decimal("4e-7")
+    assert routed.cost_without_us_usd == 1000 * Decimal("2e-6") + 20 * Decimal("8e-6")
+    (part,) = routed.savings
+    assert (part.lever, part.basis) == ("routing", Basis.ESTIMATED)
+    assert part.usd == routed.cost_without_us_usd - routed.cost_usd
+
+
+@given(alone=st.integers(0, 10**5), read=st.integers(0, 10**5), written=st.integers(0, 10**4))
+def test_caching_and_routing_share_what_is_saved_in_their_order(alone: int, read: int, written: int) -> None:
+    """Lever 1 has what its marks had saved at the strong model, which has no rate for writes: they are plain there."""
+    usage = Usage(input=alone, cache_read=read, output=10)
+    unmarked = [WithoutUs("prompt_cache", Usage(input=alone + read, cache_write_5m=written, output=10), Basis.OBSERVED)]
+    without = without_routing(unmarked, usage, STRONG, 10)
+    routed = settle(plan(), answer(model="gpt-4.1-nano", usage=usage), PRICES, event_id="e", without=without)
+    assert routed.cost_usd is not None
+    assert routed.cost_without_us_usd == routed.cost_usd + sum(part.usd for part in routed.savings)
+    first, second = routed.savings
+    assert (first.lever, second.lever) == ("prompt_cache", "routing")
+    assert first.usd == read * Decimal("1.5e-6") + written * Decimal("2e-6")

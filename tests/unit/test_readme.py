@@ -108,7 +108,7 @@ def fields(model: type[BaseModel]) -> dict[str, Any]:
                 f"{name}.{key}": "none" if value is None else value for key, value in fields(type(default)).items()
             }
         else:
-            found[name] = list(default) if isinstance(default, tuple) else default
+            found[name] = "none" if default is None else list(default) if isinstance(default, tuple) else default
     return found
 
 

@@ -10,11 +10,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fivelevers.errors import CalibrationError
+from fivelevers.levers.routing import artifact
 from fivelevers.levers.routing.artifact import TokenPrice
 from fivelevers.levers.routing.examples import Examples
 from fivelevers.levers.routing.features import features_of
 from fivelevers.metering.cost import Unknown, cost
-from fivelevers.prices import Kind, Usage
+from fivelevers.prices import Usage
 
 if TYPE_CHECKING:
     from fivelevers.prices import PriceBook
@@ -82,15 +83,7 @@ def examples_of(prompts: Sequence[LabelledPrompt], book: PriceBook | None) -> Ex
 
 def prices_of(models: Sequence[str], book: PriceBook | None) -> Mapping[str, TokenPrice]:
     """What a token of each model costs now, of those whose price is known."""
-    found: dict[str, TokenPrice] = {}
-    if book is None:
-        return found
-    for model in models:
-        price = book.price(model)
-        rates = [price.rate(kind, prompt_tokens=0) for kind in (Kind.INPUT, Kind.OUTPUT)]
-        if rates[0] is not None and rates[1] is not None:
-            found[model] = TokenPrice(rates[0], rates[1])
-    return found
+    return {} if book is None else artifact.prices_of(models, book)
 
 
 def _usd(one: LabelledPrompt, model: str, book: PriceBook | None) -> float:

@@ -32,6 +32,15 @@ def rounded(usd: Decimal) -> Decimal:
     return usd.quantize(PICODOLLAR, ROUND_HALF_EVEN)
 
 
+def payable(usage: Usage, price: Price) -> Usage:
+    """The same tokens at another model's terms: what it has no rate for, it reads as plain input."""
+    prompt = usage.prompt
+    kept = {kind: n for kind, n in usage.items() if price.rate(kind, prompt_tokens=prompt) is not None}
+    plain = prompt - sum(n for kind, n in kept.items() if kind is not Kind.OUTPUT)
+    return Usage(**{kind.value: n for kind, n in kept.items()} | {"input": kept.get(Kind.INPUT, 0) + plain,
+                                                                  "output": usage.output})  # fmt: skip
+
+
 def cost_parts(usage: Usage, price: Price, *, batch: bool = False) -> dict[Kind, Decimal] | Unknown:
     """USD for each kind that has tokens. One kind without a rate makes the whole cost unknown."""
     parts: dict[Kind, Decimal] = {}

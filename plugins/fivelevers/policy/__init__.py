@@ -5,7 +5,15 @@
 """
 
 from fivelevers.policy.changes import changes
-from fivelevers.policy.levers import BatchSwitch, Embedder, Judge, Levers, LeverSwitch, SemanticCacheSwitch
+from fivelevers.policy.levers import (
+    BatchSwitch,
+    Embedder,
+    Judge,
+    Levers,
+    LeverSwitch,
+    RoutingSwitch,
+    SemanticCacheSwitch,
+)
 from fivelevers.policy.model import (
     DEFAULT_ROUTE,
     EMPTY,
@@ -31,6 +39,7 @@ __all__ = [
     "Policy",
     "Reading",
     "Route",
+    "RoutingSwitch",
     "SemanticCacheSwitch",
     "Validator",
     "changes",

@@ -127,11 +127,29 @@ class BatchSwitch(LeverSwitch):
     """When an accepted request is on the disk: within a second, or always before its caller is told."""
 
 
+class RoutingSwitch(LeverSwitch):
+    """Lever 4 on one route."""
+
+    artifact: str | None = Field(default=None, min_length=1)
+    """The file that `fivelevers route fit` wrote, relative to the policy file."""
+    strong: str | None = Field(default=None, min_length=1)
+    """The model that answers whatever is not routed, for as long as there is no artifact, which names it otherwise."""
+    callers_may_choose: StrictBool = False
+    """Whether a request may name its model by the header `x-fivelevers-model`."""
+    watch_share: StrictFloat = Field(default=0.01, ge=0, le=0.5)
+    """Of the requests that a cheaper model answered, the share that the strong one answers too, to be compared."""
+    pair_share: StrictFloat = Field(default=0.05, ge=0, le=1)
+    """In shadow mode, of the requests that a cheaper model had answered, the share that it does answer, to be
+    compared."""
+    watch_usd_per_day: StrictFloat = Field(default=1.0, ge=0)
+    """What these second answers may cost in a day on this route, in USD, over all proxies."""
+
+
 class Levers(Strict):
     prompt_cache: PromptCacheSwitch = PromptCacheSwitch()
     semantic_cache: SemanticCacheSwitch = SemanticCacheSwitch()
     batch: BatchSwitch = BatchSwitch()
-    routing: LeverSwitch = LeverSwitch()
+    routing: RoutingSwitch = RoutingSwitch()
     quantization: LeverSwitch = LeverSwitch()
 
     def of(self, name: str) -> LeverSwitch:

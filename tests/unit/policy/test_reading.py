@@ -26,7 +26,7 @@ routes:
   match: {modle: "support-*", team: 12}
   holdout: 0.1
   holdout: yes
-  levers: {prompt_cach: {mode: on}, batch: {mode: shadwo, percent: 101}, routing: 3}
+  levers: {prompt_cach: {mode: on}, batch: {mode: shadwo, percent: 101}, quantization: 3}
   repeat_window_s: 0
   content: smaple
 - match: {model: a}
@@ -53,8 +53,8 @@ version: 2
         ),
         "p.yaml:11: routes.support.levers.batch.percent: 101 is not in 0..100; write a number from 0 to 100",
         (
-            "p.yaml:11: routes.support.levers.routing: 3 is not a mapping; leave `routing` out, or write a mapping "
-            "with keys among mode, percent"
+            "p.yaml:11: routes.support.levers.quantization: 3 is not a mapping; leave `quantization` out, or write a "
+            "mapping with keys among mode, percent"
         ),
         "p.yaml:11: routes.support.levers.prompt_cach: {'mode': True} is not a known key; did you mean `prompt_cache`?",
         "p.yaml:12: routes.support.repeat_window_s: 0 is not above 0; write a number above 0",

@@ -22,6 +22,7 @@ GOOD = [
     "defaults: {validators: [{json_schema: {type: object}}, {tool_arguments: true}, {regex: a}, {python: 'm.n:f'}]}",
     "order: strict\nversion: 1",
     "defaults: {levers: {batch: {mode: on, inspect: body, opt_in: route, deadline_s: 3600, regions: [eu]}}}",
+    "defaults: {levers: {routing: {mode: on, artifact: a.route, strong: large, callers_may_choose: true}}}",
     "routes: [{name: a, match: {model: x, path: null, header: {x: y}, tag: t, team: u, key_alias: k}, tenant: key}]",
     (ROOT / "litellm_config/fivelevers.yaml").read_text(),
     *(block for block in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S) if "\nroutes:" in block),
@@ -48,6 +49,9 @@ BAD = [
     "defaults: {levers: {batch: {deadline_s: 3599}}}",
     "defaults: {levers: {batch: {no_provider_storage: 1}}}",
     "defaults: {levers: {batch: {regions: eu}}}",
+    "defaults: {levers: {routing: {artifact: ''}}}",
+    "defaults: {levers: {routing: {watch_share: 0.6}}}",
+    "defaults: {levers: {routing: {callers_may_choose: 1}}}",
     "defaults: {levers: {prompt_cache: {inspect: body}}}",
     "defaults: {validators: [{}]}",
     "defaults: {validators: [{regex: a, tool_arguments: true}]}",
@@ -73,6 +77,6 @@ def test_what_the_reader_refuses_does_not_fit(text: str) -> None:
 def test_the_schema_is_one_and_every_key_is_described() -> None:
     schema = json_schema()
     Draft202012Validator.check_schema(schema)
-    for name in ("Route", "Defaults", "Match", "LeverSwitch", "BatchSwitch", "Validator"):
+    for name in ("Route", "Defaults", "Match", "LeverSwitch", "BatchSwitch", "RoutingSwitch", "Validator"):
         for key, about in schema["$defs"][name]["properties"].items():
             assert about.get("description") or key == "levers", (name, key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +15,7 @@ from fivelevers.levers.routing.choose import choose, turning_points
 from fivelevers.levers.routing.features import Features
 from fivelevers.levers.routing.model import Model
 from fivelevers.levers.routing.watch import Mix
+from fivelevers.prices import Kind, PriceBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,20 @@ class Artifact:
     seen: NDArray[np.uint32]
     report: Point | None = None
 
-    def decide(self, features: Features, route: str, chars: int) -> Decision:
-        """Which model answers a prompt of a route. Takes a tenth of a millisecond, and never raises."""
+    def decide(
+        self,
+        features: Features,
+        route: str,
+        chars: int,
+        *,
+        able: Collection[str] | None = None,
+        moving_usd: Mapping[str, float] | None = None,
+    ) -> Decision:
+        """Which model answers a prompt of a route. Takes a tenth of a millisecond, and never raises.
+
+        ``able``: the models that can answer it beside the strong one, None for all. ``moving_usd``: what each costs on
+        top where the conversation leaves a warm prefix for it.
+        """
         certificate = self.certificate
         success, cost = self.model.success(features, route), self.model.cost_usd(route, chars)
         if success is None or cost is None:
@@ -74,7 +87,10 @@ class Artifact:
         point = float(turning_points(success[None], cost[None], strong).min())
         if certificate.chosen is None or certificate.verdict is not Verdict.ROUTE:
             return Decision(certificate.strong, Reason.NOT_CERTIFIED, point=point)
-        at = int(choose(success[None], cost[None], strong, certificate.chosen.threshold)[0])
+        cost = cost + [(moving_usd or {}).get(model, 0.0) for model in self.model.models]
+        may = [able is None or at == strong or model in able for at, model in enumerate(self.model.models)]
+        tried = np.where(may, success, -np.inf)
+        at = int(choose(tried[None], cost[None], strong, certificate.chosen.threshold)[0])
         reason = Reason.WORTH_IT if at == strong else Reason.ROUTED
         gain, saved = float(success[strong] - success[at]), float(cost[strong] - cost[at])
         return Decision(self.model.models[at], reason, gain, saved, point)
@@ -91,6 +107,17 @@ class Artifact:
             if then is not None and now is not None and then != now:
                 return f"{model} cost {_told(then)} when this was calibrated, and costs {_told(now)} now"
         return None
+
+
+def prices_of(models: Sequence[str], book: PriceBook) -> Mapping[str, TokenPrice]:
+    """What a token of each model costs now, of those whose price is known."""
+    found: dict[str, TokenPrice] = {}
+    for model in models:
+        price = book.price(model)
+        rates = [price.rate(kind, prompt_tokens=0) for kind in (Kind.INPUT, Kind.OUTPUT)]
+        if rates[0] is not None and rates[1] is not None:
+            found[model] = TokenPrice(rates[0], rates[1])
+    return found
 
 
 def _told(price: TokenPrice) -> str:

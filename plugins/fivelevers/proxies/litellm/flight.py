@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fivelevers.proxies.litellm.marking import Marking
     from fivelevers.proxies.litellm.parking import Parking
     from fivelevers.proxies.litellm.pinning import Pinning
+    from fivelevers.proxies.litellm.routing import Routing
 
 # LiteLLM's errors for calls that the provider did not answer: it may have finished them, and billed them, all the same.
 # Every other error carries a status that the provider itself gave, and refusals are free.
@@ -52,6 +53,7 @@ class Flight:
         self.judging: Judging | None = None
         self.marking: Marking | None = None
         self.pinning: Pinning | None = None
+        self.routing: Routing | None = None
         self.answering: Answering | None = None
         self.parking: Parking | None = None
         self.hit: Hit | None = None
@@ -131,7 +133,8 @@ class Flight:
         if self.hit is not None and self.hit.given:
             return cost_of_hit(self.hit.answer, now=answer.at)
         without = self.marking.without_us(answer.usage) if self.marking else None
-        return (without,) if without else ()
+        before = (without,) if without else ()
+        return before if self.routing is None else self.routing.without_us(answer, before)
 
     def fail(self, detail: str) -> None:
         """The client gets no good answer: said once."""

@@ -35,6 +35,8 @@ from fivelevers.proxies.litellm.marking import marking
 from fivelevers.proxies.litellm.parking import parking, request_id_of
 from fivelevers.proxies.litellm.pinning import pinning
 from fivelevers.proxies.litellm.reading import mapping
+from fivelevers.proxies.litellm.routing import HEADER as ROUTING_HEADER
+from fivelevers.proxies.litellm.routing import MODEL_HEADER, routing
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api, Request
 from fivelevers.stores.redis_config import LANE_URL
@@ -92,6 +94,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.noted = note(plan, data, self.state)
         flight.marking = marking(plan, data, self.state)
         flight.pinning = pinning(plan, hints, self.state)
+        flight.routing = routing(plan, hints, self.state)
         flight.watch(asyncio.current_task())
         current.set(flight)
         metrics.time_decision(plan.route.name, time.perf_counter() - started)
@@ -108,7 +111,17 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         request_kwargs: dict[str, Any] | None = None,
         parent_otel_span: Any = None,
     ) -> list[Any]:
-        return await self._pinned(model, healthy_deployments, request_kwargs or {}) or healthy_deployments
+        kwargs = request_kwargs or {}
+        routed = await self._routed(model, healthy_deployments, kwargs) or healthy_deployments
+        return await self._pinned(model, routed, kwargs) or routed
+
+    @_fails_open
+    async def _routed(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
+        flight = current.get()
+        if flight is None or flight.routing is None:
+            return None
+        answered = flight.hit is not None or flight.parking is not None
+        return await flight.routing.among(group, deployments, kwargs, answered=answered)
 
     @_fails_open
     async def _pinned(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
@@ -147,6 +160,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
                 flight.marking.failed(type(exception).__name__, str(exception), now=time.time())
             if flight.pinning is not None:
                 await flight.pinning.failed(deployment.id)
+            if flight.routing is not None:
+                flight.routing.failed(deployment.id)
 
     @_fails_open
     async def async_log_success_event(
@@ -178,6 +193,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             flight.marking.answered(answer.usage, reported=answer.reported, now=answer.at)
         if flight.pinning is not None:
             await flight.pinning.answered(answer, kwargs)
+        if flight.routing is not None:
+            await flight.routing.answered(answer)
         if flight.noted is not None:
             flight.noted.answered(kwargs, response_obj, answer.at)
         if flight.judging is not None:
@@ -229,11 +246,13 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             return None
         headers = {"x-fivelevers-route": flight.plan.route.name, "x-fivelevers-request": flight.plan.request_id}
         if flight.answered_by and response is not None:
-            headers["x-fivelevers-model"] = flight.answered_by
+            headers[MODEL_HEADER] = flight.answered_by
         if flight.marking is not None and flight.marking.said:
             headers["x-fivelevers-prompt-cache"] = flight.marking.said
         if flight.pinning is not None and flight.pinning.said:
             headers["x-fivelevers-affinity"] = flight.pinning.said
+        if flight.routing is not None and flight.routing.said:
+            headers[ROUTING_HEADER] = flight.routing.said
         if flight.answering is not None and flight.answering.said:
             headers[HEADER] = flight.answering.said
         if flight.answering is not None and flight.served:

@@ -24,7 +24,6 @@ from fivelevers import metrics
 from fivelevers.answer import StoredAnswer
 from fivelevers.batched import API_OF, Paying, about_of, work_id
 from fivelevers.engine import Plan
-from fivelevers.errors import StoreError
 from fivelevers.lane.call import Call, Parked
 from fivelevers.lane.contract import asked_of, fingerprint
 from fivelevers.levers.batch.eligibility import Asked, Predicted, decide, due_s, patience_s
@@ -34,10 +33,10 @@ from fivelevers.levers.prompt_cache.spend import Use
 from fivelevers.metering.content import KEPT
 from fivelevers.order import Mode
 from fivelevers.policy import BatchSwitch
-from fivelevers.prefix_caching import believed, scope_of
 from fivelevers.prices import Usage
 from fivelevers.proxies.litellm import batch_accounts, flight
 from fivelevers.proxies.litellm.answer_cache import Hit, ask, install
+from fivelevers.proxies.litellm.belief import use_believed
 from fivelevers.proxies.litellm.identity import new_request_id
 from fivelevers.proxies.litellm.reading import Deployment
 
@@ -152,26 +151,15 @@ class Parking:
         return max(ceil(self.plan.request.chars * self.state.tokenizers.of(model)), 1)
 
     async def _believed(self, deployment: Deployment) -> Use | None:
-        """None: lever 1 does not act here, or its memory does not answer."""
-        plan, state = self.plan, self.state
-        terms = state.terms.of(deployment.provider, deployment.model, deployment.id)
-        if plan.mode("prompt_cache") is Mode.OFF or terms.prices is None:
-            return None
-        shadow = plan.mode("prompt_cache") is Mode.SHADOW
-        try:
-            return await believed(
-                plan.request,
-                terms.rules,
-                terms.prices,
-                state.prefixes,
-                scope=scope_of(deployment.provider_key, deployment.provider, deployment.model, shadow=shadow),
-                route=plan.route.name,
-                tokens_per_char=state.tokenizers.of(deployment.model),
-                now=time.time(),
-            )
-        except StoreError as error:
-            metrics.count_bypass(LEVER, "belief", error)
-            return None
+        return await use_believed(
+            self.plan,
+            self.state,
+            model=deployment.model,
+            provider=deployment.provider,
+            provider_key=deployment.provider_key,
+            deployment=deployment.id,
+            lever=LEVER,
+        )
 
     def _asked(self, **known: Any) -> Asked:
         return asked(self.plan, self.offer.call, self.switch, **known)

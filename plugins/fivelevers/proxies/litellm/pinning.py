@@ -84,7 +84,7 @@ class Pinning:
         self._replicas = {_id(deployment): replica_of(deployment) for deployment in deployments} if several else {}
         if not self._acts or len(deployments) < 2:
             return None
-        by_id = {_id(deployment): deployment for deployment in await _left(group, deployments, kwargs)}
+        by_id = {_id(deployment): deployment for deployment in await left(group, deployments, kwargs)}
         fresh = sorted(name for name in by_id if name not in self._failed) or sorted(by_id)
         if len(by_id) < 2:
             return None
@@ -179,7 +179,7 @@ def _cooling_down(group: str) -> bool:
     return len(getattr(_router(), "model_name_to_deployment_indices", {}).get(group, ())) > 1
 
 
-async def _left(group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+async def left(group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any]:
     """What LiteLLM's later filters (Router.async_get_healthy_deployments) will leave; nothing where we can not say."""
     router = _router()
     if router is None or router.enable_pre_call_checks or "usage-based" in str(router.routing_strategy):

@@ -36,6 +36,8 @@ from fivelevers.stores.judge_spend import JudgeSpend
 from fivelevers.stores.policy_file import PolicyFile
 from fivelevers.stores.prefixes import Prefixes
 from fivelevers.stores.redis_async import answers_url
+from fivelevers.stores.route_artifacts import RouteArtifacts
+from fivelevers.stores.routed import Routed
 from fivelevers.stores.switches import Switches, off_at_start
 from fivelevers.switch import EVERY_LEVER
 from fivelevers.unread import Writes
@@ -72,6 +74,8 @@ class State:
     lane: LaneWatch = field(default_factory=LaneWatch)
     judge_spend: JudgeSpend = field(default_factory=lambda: JudgeSpend(""))
     judged: dict[str, Spent] = field(default_factory=dict)  # by route of the policy
+    artifacts: RouteArtifacts = field(default_factory=lambda: RouteArtifacts(None, PriceBook({})))
+    routed: Routed = field(default_factory=lambda: Routed(""))
     outputs: Outputs = field(default_factory=Outputs)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checks: CheckBook = field(default_factory=lambda: CheckBook(resolve_name))
@@ -104,6 +108,8 @@ class State:
             calibrations=Calibrations(meter.ledger_url, "semantic_cache", guard.audited),
             guard=guard,
             judge_spend=JudgeSpend(answers_url(os.environ)),
+            artifacts=RouteArtifacts(file.path.parent if file.path else None, prices),
+            routed=Routed(redis_url),
         )
 
     def calibration(self, route: str, embedder: str, prompt: str) -> Calibration | None:

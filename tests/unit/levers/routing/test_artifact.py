@@ -44,6 +44,21 @@ def test_easy_prompts_go_to_the_cheap_model_and_hard_ones_do_not() -> None:
     assert easy.point < hard.point
 
 
+def test_a_model_that_can_not_answer_is_not_chosen() -> None:
+    easy = ARTIFACT.decide(features_of("hello friend nice day"), "greetings", 21, able={"strong"})
+    assert (easy.model, easy.reason) == ("strong", Reason.WORTH_IT)
+    assert ARTIFACT.decide(features_of("hello friend nice day"), "greetings", 21, able=()).model == "strong"
+
+
+def test_moving_away_from_a_warm_prefix_costs() -> None:
+    free = ARTIFACT.decide(features_of("hello friend nice day"), "greetings", 21)
+    moving = ARTIFACT.decide(features_of("hello friend nice day"), "greetings", 21, moving_usd={"weak": 1.0})
+    assert free.model == "weak"
+    assert moving.model == "strong" or moving.saved_usd == pytest.approx(free.saved_usd - 1.0)
+    staying = ARTIFACT.decide(features_of("statute court appeal"), "law", 20, moving_usd={"strong": 1e6})
+    assert staying.model == "weak"  # no right answer is worth that
+
+
 def test_what_is_not_known_or_not_certified_goes_to_the_strong_model() -> None:
     assert ARTIFACT.decide(features_of("hello"), "taxes", 5).reason is Reason.UNKNOWN_ROUTE
     refused = replace(ARTIFACT, certificate=replace(ARTIFACT.certificate, verdict=Verdict.NEED_MORE))

@@ -1,0 +1,92 @@
+"""What of a request lever 4 reads: the text that decides, and what ties the request to a model that answered before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from fivelevers.levers.semantic_cache.question import blocks_of, is_user, turns_of
+from fivelevers.request import Api
+
+_TEXT_TYPES = ("text", "input_text")  # no set: what stands there may be unhashable
+_THINKING = ("thinking", "redacted_thinking")
+
+
+class Tie(StrEnum):
+    """Why no other model can go on with a conversation than the one that answered last."""
+
+    THINKING = "thinking"  # signed or encrypted reasoning, which its own model alone reads
+    TOOL_CALL = "tool-call"  # one that is not answered yet by text of the user's
+    STORED = "stored"  # the provider keeps the conversation
+
+
+def prompt_of(api: Api, body: Mapping[str, Any]) -> str | None:
+    """The text of the last turn of the user's that has any: what labelled prompts hold as their ``prompt``.
+
+    Texts of one turn are joined by a blank line. None where the user wrote none.
+    """
+    for turn in reversed(turns_of(api, body)):
+        texts = _texts(turn) if is_user(turn) else []
+        if texts:
+            return "\n\n".join(texts)
+    return None
+
+
+def goes_on(api: Api, body: Mapping[str, Any]) -> bool:
+    """Whether the request holds what a model answered before."""
+    return any(_is_models(turn) for turn in turns_of(api, body))
+
+
+def tie_of(api: Api, body: Mapping[str, Any]) -> Tie | None:
+    if api is Api.RESPONSES and any(body.get(name) for name in ("previous_response_id", "conversation")):
+        return Tie.STORED
+    turns = turns_of(api, body)
+    if any(_signed(turn) for turn in turns):
+        return Tie.THINKING
+    return Tie.TOOL_CALL if any(_calls(turn) for turn in _unanswered(turns)) else None
+
+
+def _unanswered(turns: Sequence[Any]) -> Iterator[Any]:
+    """From the end, the turns behind the last text of the user's."""
+    for turn in reversed(turns):
+        if is_user(turn) and _texts(turn):
+            return
+        yield turn
+
+
+def _texts(turn: Mapping[str, Any]) -> list[str]:
+    found = []
+    for block in blocks_of(turn):
+        if isinstance(block, dict) and block.get("type") in _TEXT_TYPES:
+            text = block.get("text")
+            if isinstance(text, str) and text.strip():
+                found.append(text)
+    return found
+
+
+def _is_models(turn: object) -> bool:
+    return isinstance(turn, dict) and (turn.get("role") == "assistant" or _kind(turn) == "reasoning" or _calls(turn))
+
+
+def _kind(turn: Mapping[str, Any]) -> str:
+    kind = turn.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
+def _calls(turn: object) -> bool:
+    """Chat: ``tool_calls``; Messages: a block ``tool_use``; Responses: an item ``function_call`` and its like."""
+    if not isinstance(turn, dict):
+        return False
+    if turn.get("tool_calls") or turn.get("function_call") or _kind(turn).endswith("_call"):
+        return True
+    return any(isinstance(block, dict) and _kind(block) == "tool_use" for block in blocks_of(turn))
+
+
+def _signed(turn: object) -> bool:
+    """Messages: blocks of thinking; chat: LiteLLM's ``thinking_blocks``; Responses: items of reasoning."""
+    if not isinstance(turn, dict):
+        return False
+    if _kind(turn) == "reasoning" or turn.get("thinking_blocks"):
+        return True
+    return any(isinstance(block, dict) and _kind(block) in _THINKING for block in blocks_of(turn))

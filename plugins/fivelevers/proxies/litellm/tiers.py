@@ -1,0 +1,71 @@
+"""The models of a group of deployments, as an artifact names them, and what each of them can do.
+
+A deployment is the model that its ``model_info.fivelevers_model`` says; without that, its ``litellm_params.model``,
+with or without the provider's prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fivelevers.engine import Payee
+from fivelevers.prices import PriceBook
+from fivelevers.proxies.litellm.reading import fingerprint, mapping, named
+
+NAME: Final = "fivelevers_model"
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One deployment of ``model``, the name that the artifact has for it. ``about``: the map's entry for it, with the
+    deployment's own ``model_info`` over it."""
+
+    model: str
+    payee: Payee
+    provider_key: str | None
+    region: str | None
+    about: Mapping[str, Any]
+
+
+def tiers_of(deployments: Iterable[Mapping[str, Any]], models: Iterable[str], prices: PriceBook) -> dict[str, Tier]:
+    """By deployment id; deployments that are none of ``models`` are left out."""
+    known = list(models)
+    found = {}
+    for deployment in deployments:
+        names = names_of(deployment)
+        model = next((one for one in known if one in names), None)
+        if model is not None:
+            found[id_of(deployment)] = _tier(deployment, model, prices)
+    return found
+
+
+def names_of(deployment: Mapping[str, Any]) -> frozenset[str]:
+    """What an artifact may call it."""
+    own = mapping(deployment.get("model_info")).get(NAME)
+    if isinstance(own, str) and own:
+        return frozenset({own})
+    params = mapping(deployment.get("litellm_params"))
+    model, provider = str(params.get("model") or ""), params.get("custom_llm_provider")
+    names = {model, model.partition("/")[2] or model}
+    return frozenset(names | {f"{provider}/{model}"} if provider else names)
+
+
+def id_of(deployment: Mapping[str, Any]) -> str:
+    return str(mapping(deployment.get("model_info")).get("id") or "")
+
+
+def _tier(deployment: Mapping[str, Any], model: str, prices: PriceBook) -> Tier:
+    info, params = mapping(deployment.get("model_info")), mapping(deployment.get("litellm_params"))
+    called, provider = named(
+        str(info.get("base_model") or params.get("model") or ""), params.get("custom_llm_provider")
+    )
+    own = {key: value for key, value in info.items() if value is not None}
+    return Tier(
+        model=model,
+        payee=Payee(called, provider, id_of(deployment) or None),
+        provider_key=fingerprint(params.get("api_key")),
+        region=params.get("region_name"),
+        about={**prices.row(called, provider=provider), **own},
+    )
