@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("answer", "errors", "order", "request", "prices", "price_overrides", "policy", "output", "switch"),  # the words
     ("levers", "adoption"),
     ("metering",),
-    ("metrics", "stores", "providers", "audit"),
+    ("metrics", "pages", "stores", "providers", "audit"),
     (
         "meter",
         "engine",
@@ -65,6 +65,7 @@ PURE = (
     "lane/contract.py",
     "levers/",
     "metering/",
+    "pages/",
 )
 IMPURE = {
     "os",

@@ -16,11 +16,13 @@ import typer
 from rich.console import Console
 
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
+from fivelevers.cli.pages import read_told, write_page
 from fivelevers.cli.tables import report_table, usd
 from fivelevers.errors import LedgerError
 from fivelevers.metering.cost import rounded
 from fivelevers.metering.interval import CostPerSuccess, Withheld
 from fivelevers.metering.report import GroupBy, Line, build
+from fivelevers.pages.report_page import report_page
 
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -36,6 +38,7 @@ def report(
     by: Annotated[GroupBy, typer.Option(help="One line for each ...")] = GroupBy.ROUTE,
     since: Annotated[str, typer.Option(help="A span such as 24h or 7d, or a date such as 2026-11-01.")] = "all",
     format_: Annotated[Format, typer.Option("--format", help="For people, programs or spreadsheets.")] = Format.TABLE,
+    html: Annotated[Path | None, typer.Option(help="Write the report as a page, one file that opens offline.")] = None,
     state_dir: StateDir = STATE_DIR,
     ledger: LedgerUrl = "",
 ) -> None:
@@ -45,8 +48,12 @@ def report(
     """
     try:
         start = parse_since(since, now=time.time())
-        lines = read_lines(state_dir, ledger_url(ledger, state_dir), by, start)
-    except (LedgerError, ValueError) as error:
+        url = ledger_url(ledger, state_dir)
+        if html is not None:
+            write_page(html, report_page(read_told(state_dir, url, by, start)))
+            return
+        lines = read_lines(state_dir, url, by, start)
+    except (LedgerError, OSError, ValueError) as error:
         Console(stderr=True, highlight=False).print(f"fivelevers report: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
     if format_ is Format.TABLE:

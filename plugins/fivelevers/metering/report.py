@@ -34,8 +34,9 @@ class Totals:
 
     ``known_cost`` is of all attempts of requests whose outcome is known, ``failed_cost`` of answers that failed, and
     ``failure_cost`` what their routes charge for the damage (policy, `failure_cost_usd`), which is on no bill;
-    ``double_billed_cost`` is of rows whose batch came after they had been answered live. Attempts without a price are
-    in ``unpriced`` and in no sum of money.
+    ``double_billed_cost`` is of the ``late_rows``, whose batch came after they had been answered live; ``proof_cost``
+    of a lever's other calls of its own (judging, embedding). Attempts without a price are in ``unpriced`` and in no sum
+    of money.
     """
 
     requests: int = 0
@@ -44,6 +45,7 @@ class Totals:
     failures: int = 0
     unpriced: int = 0
     estimated: int = 0
+    late_rows: int = 0
     usage: Usage = Usage()  # noqa: RUF009  frozen, so one default serves all
     cost: Decimal = ZERO
     list_cost: Decimal = ZERO
@@ -53,6 +55,7 @@ class Totals:
     failure_cost: Decimal = ZERO
     superseded_cost: Decimal = ZERO
     double_billed_cost: Decimal = ZERO
+    proof_cost: Decimal = ZERO
     estimated_cost: Decimal = ZERO
 
     def __add__(self, other: Totals) -> Totals:
@@ -69,12 +72,13 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One session of one group and arm."""
+    """One session of one group and arm; where it is told by ``day``, of that one (whole UTC days since the epoch)."""
 
     group: str
     session: str
     holdout: bool
     totals: Totals
+    day: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +110,40 @@ class Line:
         )
 
 
-def build(clusters: Iterable[Cluster], savings: Iterable[tuple[str, str, str, Decimal]]) -> list[Line]:
+def build(clusters: Iterable[Cluster], savings: Iterable[tuple[str, str, str, Decimal]] = ()) -> list[Line]:
     """The lines, dearest first. ``savings``: (group, lever, basis, USD)."""
     totals: defaultdict[str, Totals] = defaultdict(Totals)
-    sessions: defaultdict[str, list[interval.Cluster]] = defaultdict(list)
+    sessions: defaultdict[str, dict[str, interval.Cluster]] = defaultdict(dict)
     for cluster in clusters:
         totals[cluster.group] += cluster.totals
         if cluster.totals.known:
-            cost = cluster.totals.known_cost + cluster.totals.failure_cost
-            sessions[cluster.group].append(interval.Cluster(cost, cluster.totals.successes))
+            _add(sessions[cluster.group], cluster)
     parts: defaultdict[str, list[tuple[str, str, Decimal]]] = defaultdict(list)
     for group, lever, basis, usd in savings:
         parts[group].append((lever, basis, usd))
     lines = [
-        Line(group, sums, tuple(parts[group]), _per_success(group, sums, sessions[group]))
+        Line(group, sums, tuple(parts[group]), _per_success(group, sums, list(sessions[group].values())))
         for group, sums in totals.items()
     ]
     return sorted(lines, key=lambda line: (-line.totals.cost, line.group))
+
+
+def over_time(clusters: Iterable[Cluster], step_days: int = 1) -> list[tuple[int, list[Line]]]:
+    """(first day, lines) of each step that has traffic, in order; ``clusters`` by day. Steps begin with the first."""
+    told = list(clusters)
+    first = min((cluster.day for cluster in told), default=0)
+    steps: defaultdict[int, list[Cluster]] = defaultdict(list)
+    for cluster in told:
+        steps[cluster.day - (cluster.day - first) % step_days].append(cluster)
+    return [(day, build(steps[day])) for day in sorted(steps)]
+
+
+def _add(sessions: dict[str, interval.Cluster], cluster: Cluster) -> None:
+    """A session is one, on however many days."""
+    cost, successes = cluster.totals.known_cost + cluster.totals.failure_cost, cluster.totals.successes
+    if (before := sessions.get(cluster.session)) is not None:
+        cost, successes = cost + before.cost_usd, successes + before.successes
+    sessions[cluster.session] = interval.Cluster(cost, successes)
 
 
 def _per_success(group: str, sums: Totals, sessions: list[interval.Cluster]) -> CostPerSuccess | Withheld:

@@ -23,7 +23,7 @@ def books(ledger: Ledger, start: float, until: float, *, provider: str | None = 
     ``provider`` None: all; ``key``: the fingerprint of a provider account's key, or LiteLLM's hash of a caller's.
     Attempts with estimated usage are left aside, those without a price make the dollars of their day unknown.
     """
-    query = _query(_day(ledger)).where(attempts.c.at >= start, attempts.c.at < until)
+    query = _query(day_of(ledger)).where(attempts.c.at >= start, attempts.c.at < until)
     if provider is not None:
         query = query.where(attempts.c.provider == provider)
     if key is not None:
@@ -39,7 +39,7 @@ def books(ledger: Ledger, start: float, until: float, *, provider: str | None = 
     )
 
 
-def _day(ledger: Ledger) -> ColumnElement[int]:
+def day_of(ledger: Ledger) -> ColumnElement[int]:
     """Whole days since the epoch. PostgreSQL rounds in a cast; SQLite cuts off, and has no floor() in every build."""
     days = attempts.c.at / literal_column("86400.0")
     return func.floor(days) if ledger.engine.dialect.name == "postgresql" else cast(days, Integer)

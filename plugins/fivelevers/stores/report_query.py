@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, desc, func, literal, select
@@ -19,26 +20,34 @@ from fivelevers.metering.event import UsageSource
 from fivelevers.metering.outcomes import Outcome
 from fivelevers.metering.report import Cluster, GroupBy, Totals
 from fivelevers.prices import Kind, Usage
+from fivelevers.stores.daily_query import day_of
 from fivelevers.stores.ledger import Ledger, Usd, attempts, outcomes, savings, tags
 
 _ZERO = literal(Decimal(0), Usd)
 
 
-def clusters(ledger: Ledger, by: GroupBy, since: float) -> Iterator[Cluster]:
-    """One row per group, session and arm, of attempts that ended at ``since`` (seconds since the epoch) or later."""
+def clusters(
+    ledger: Ledger, by: GroupBy, since: float, until: float = inf, *, daily: bool = False
+) -> Iterator[Cluster]:
+    """One row per group, session and arm, with ``daily`` per UTC day too, of attempts that ended in [``since``,
+    ``until``), seconds since the epoch."""
+    day = day_of(ledger) if daily else None
     try:
         with ledger.engine.connect() as connection:
-            for row in connection.execution_options(yield_per=1000).execute(_clusters(by, since)).mappings():
+            rows = connection.execution_options(yield_per=1000).execute(_clusters(by, day, since, until))
+            for row in rows.mappings():
                 yield _cluster(row)
     except SQLAlchemyError as error:
         raise LedgerError(f"ledger: can not be read: {error}") from error
 
 
-def savings_by_lever(ledger: Ledger, by: GroupBy, since: float) -> Iterator[tuple[str, str, str, Decimal]]:
+def savings_by_lever(
+    ledger: Ledger, by: GroupBy, since: float, until: float = inf
+) -> Iterator[tuple[str, str, str, Decimal]]:
     """(group, lever, basis, USD) of every saving."""
     group = _group(by)
     query = select(group, savings.c.lever, savings.c.basis, func.sum(savings.c.usd, type_=Usd))
-    query = _joined(query, by).join(savings, savings.c.event_id == attempts.c.event_id).where(attempts.c.at >= since)
+    query = _joined(query, by).join(savings, savings.c.event_id == attempts.c.event_id).where(_within(since, until))
     try:
         with ledger.engine.connect() as connection:
             for row in connection.execute(query.group_by(group, savings.c.lever, savings.c.basis)):
@@ -64,7 +73,12 @@ def _joined(query: Select[Any], by: GroupBy) -> Select[Any]:
     return query.join(tags, tags.c.event_id == attempts.c.event_id) if by is GroupBy.TAG else query
 
 
-def _clusters(by: GroupBy, since: float) -> Select[Any]:
+def _within(since: float, until: float) -> ColumnElement[bool]:
+    after = attempts.c.at >= since
+    return after if until == inf else after & (attempts.c.at < until)
+
+
+def _clusters(by: GroupBy, day: ColumnElement[int] | None, since: float, until: float) -> Select[Any]:
     # The order of outcomes.resolve: strongest source, its latest word, failure before success at one moment.
     order = (outcomes.c.strength, desc(outcomes.c.at), outcomes.c.outcome)
     rank = func.row_number().over(partition_by=outcomes.c.request_id, order_by=order)
@@ -83,6 +97,7 @@ def _clusters(by: GroupBy, since: float) -> Select[Any]:
         group.label("group"),
         attempts.c.session,
         attempts.c.holdout,
+        (literal(0) if day is None else day).label("day"),
         _count(is_final).label("requests"),
         _count(answers).label("attempts"),
         _count(is_final & (outcome == Outcome.SUCCESS.value)).label("successes"),
@@ -97,12 +112,14 @@ def _clusters(by: GroupBy, since: float) -> Select[Any]:
         _usd(case((failed, attempts.c.failure_cost_usd))).label("failure_cost"),
         _usd(case((~is_final & answers, cost))).label("superseded_cost"),
         _usd(case((attempts.c.charged_to == "batch", cost))).label("double_billed_cost"),
+        _count(attempts.c.charged_to == "batch").label("late_rows"),
+        _usd(case((attempts.c.charged_to != "batch", cost))).label("proof_cost"),
         _usd(case((attempts.c.usage_source == UsageSource.ESTIMATED.value, cost))).label("estimated_cost"),
         *(func.sum(attempts.c[f"{kind}_tokens"]).label(f"{kind}_tokens") for kind in Kind),
     )
     query = _joined(query, by).join(final, final.c.event_id == attempts.c.event_id)
-    query = query.outerjoin(known, known.c.request_id == attempts.c.request_id).where(attempts.c.at >= since)
-    return query.group_by(group, attempts.c.session, attempts.c.holdout)
+    query = query.outerjoin(known, known.c.request_id == attempts.c.request_id).where(_within(since, until))
+    return query.group_by(group, attempts.c.session, attempts.c.holdout, *([] if day is None else [day]))
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
@@ -116,4 +133,4 @@ def _usd(amount: ColumnElement[Any]) -> ColumnElement[Any]:
 def _cluster(row: Any) -> Cluster:
     usage = Usage(**{kind.value: int(row[f"{kind}_tokens"]) for kind in Kind})
     sums = {f.name: row[f.name] for f in fields(Totals) if f.name != "usage"}
-    return Cluster(row["group"], row["session"], row["holdout"], Totals(usage=usage, **sums))
+    return Cluster(row["group"], row["session"], row["holdout"], Totals(usage=usage, **sums), int(row["day"]))

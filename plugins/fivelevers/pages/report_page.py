@@ -1,0 +1,300 @@
+"""The report as a page: what was saved and how that is known, the two numbers over time, waste, what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from fivelevers.metering.attribution import WasteKind
+from fivelevers.metering.interval import CostPerSuccess, Withheld
+from fivelevers.metering.report import GroupBy, Line
+from fivelevers.order import LEVERS
+from fivelevers.pages.bars import Bar, bars
+from fivelevers.pages.markup import Markup, element
+from fivelevers.pages.numbers import DAY_S, count, dollars, full_day, percent, signed
+from fivelevers.pages.over_time import Point, Span, columns, line, span_of
+from fivelevers.pages.parts import Tile, document, figure, folded, items, key, note, section, table, tiles
+from fivelevers.pages.waterfall import Step, waterfall
+
+ROUTES_SHOWN: Final = 8
+ZERO: Final = Decimal(0)
+
+WASTE: Final = {
+    WasteKind.FAILED_REQUEST: "answers that failed",
+    WasteKind.SUPERSEDED_ATTEMPT: "attempts that a retry or fallback replaced",
+    WasteKind.UNREAD_CACHE_WRITE: "cache writes that nobody read",
+    WasteKind.WRONG_HIT: "wrong hits",
+    WasteKind.DISCARDED_WEAK_CALL: "weak answers that were thrown away",
+    WasteKind.DOUBLE_BILLED_RESCUE: "batch rows billed twice",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the ledger says of [``since``, ``until``), seconds since the epoch; ``since`` 0: of all of it.
+
+    ``total`` is of everything, ``lines`` of each group; ``steps`` are the lines of each ``step_days`` days, by their
+    first day (whole days since the epoch).
+    """
+
+    by: GroupBy
+    since: float
+    until: float
+    total: Line
+    lines: Sequence[Line]
+    steps: Sequence[tuple[int, Sequence[Line]]]
+    step_days: int
+
+
+def report_page(told: Told) -> str:
+    """One HTML file."""
+    title = headline(told.total)
+    body = (
+        element("h1", title),
+        element("p", _lead(told), class_="lead"),
+        tiles(_tiles(told.total)),
+        _saved(told.total),
+        _by_day(told),
+        _two_numbers(told),
+        _wasted(told.total),
+        _lines(told),
+        _not_known(told),
+    )
+    return document(f"{title} - fivelevers", *body, kind="report")
+
+
+def headline(total: Line) -> str:
+    """The finding, in one line."""
+    saved, without = total.totals.saved, total.totals.cost_without_us
+    if not total.totals.requests:
+        return "No traffic in this period"
+    if saved == 0:
+        return f"{dollars(total.totals.cost)} spent, and no lever has saved anything yet"
+    if saved < 0:
+        return f"The levers cost {dollars(-saved)} more than they saved"
+    return f"{dollars(saved)} of {dollars(without)} saved: {percent(saved / without)}"
+
+
+def period(told: Told) -> str:
+    days = [day for day, _ in told.steps]
+    if not days:
+        return "no traffic"
+    first = max(told.since, days[0] * DAY_S)
+    last = min(told.until - 1, (days[-1] + told.step_days - 1) * DAY_S)
+    return full_day(first) if full_day(first) == full_day(last) else f"{full_day(first)} to {full_day(last)}"
+
+
+def _lead(told: Told) -> str:
+    totals = told.total.totals
+    sent = f"{count(totals.requests)} requests, {count(totals.usage.total)} tokens"
+    saved = "Saved is what the same requests had cost with every lever off, less what they cost."
+    return f"{period(told)} (UTC): {sent}. {saved}"
+
+
+def _tiles(total: Line) -> Iterator[Tile]:
+    totals, per_token, good = total.totals, total.usd_per_million_tokens, total.cost_per_success
+    yield Tile("Cost", dollars(totals.cost), f"without us {dollars(totals.cost_without_us)}")
+    yield Tile("Saved", dollars(totals.saved), _share(totals.saved, totals.cost_without_us), _tone(totals.saved))
+    yield Tile("Cost per token", "-" if per_token is None else dollars(per_token), "for a million")
+    if isinstance(good, CostPerSuccess):
+        between = f"for a thousand (95 %: {dollars(1000 * good.low_usd)} to {dollars(1000 * good.high_usd)})"
+        yield Tile("Cost per good answer", dollars(1000 * good.usd), between)
+    else:
+        yield Tile("Cost per good answer", "withheld", good.detail)
+    waste = wasted(total)
+    yield Tile("Waste", dollars(waste), _share(waste, totals.cost) + " of the cost")
+
+
+def wasted(line: Line) -> Decimal:
+    return sum((waste.usd for waste in line.waste), ZERO)
+
+
+def _share(part: Decimal, whole: Decimal) -> str:
+    return percent(part / whole) if whole else "-"
+
+
+def _tone(amount: Decimal) -> str:
+    return "" if not amount else "good" if amount > 0 else "bad"
+
+
+def by_lever(lines: Iterable[Line]) -> dict[tuple[str, str], Decimal]:
+    """USD by lever and basis, in lever order."""
+    sums: dict[tuple[str, str], Decimal] = {}
+    for one in lines:
+        for lever, basis, usd in one.savings:
+            sums[lever, basis] = sums.get((lever, basis), ZERO) + usd
+    return sums
+
+
+def _saved(total: Line) -> Markup:
+    sums = by_lever([total])
+    of = {lever.name: [sums.get((lever.name, basis), ZERO) for basis in ("observed", "estimated")] for lever in LEVERS}
+    steps = [
+        Step(f"{one.number}  {one.title}", one.name, float(of[one.name][0]), float(of[one.name][1])) for one in LEVERS
+    ]
+    before, after = ("Without us", float(total.totals.cost_without_us)), ("Cost", float(total.totals.cost))
+    rows = [[one.title, *(dollars(usd) for usd in (*of[one.name], sum(of[one.name], ZERO)))] for one in LEVERS]
+    in_all = (sum((parts[at] for parts in of.values()), ZERO) for at in (0, 1))
+    rows.append(["All", *(dollars(usd) for usd in (*in_all, total.totals.saved))])
+    return section(
+        _best(of),
+        note(
+            "Each lever is credited with what it took off after those before it. Observed: the bill shows it. "
+            "Estimated: no bill can show what was not asked. What a lever itself spent is charged to it."
+        ),
+        figure(waterfall("From the cost without us to the cost", before, steps, after)),
+        key((("observed", "cost", True), ("estimated", "cost", False))),
+        folded("As a table", table(("Lever", "Observed", "Estimated", "Saved"), rows, total=True)),
+    )
+
+
+def _best(of: dict[str, list[Decimal]]) -> str:
+    lever = max(LEVERS, key=lambda one: sum(of[one.name], ZERO))
+    best = sum(of[lever.name], ZERO)
+    if best <= 0:
+        return "No lever has saved anything yet"
+    return f"Lever {lever.number}, {lever.title.lower()}, saved most: {dollars(best)}"
+
+
+def _by_day(told: Told) -> Markup:
+    if not told.steps:
+        return Markup("")
+    sums = [(day * DAY_S, _sum(lines)) for day, lines in told.steps]
+    before = [Point(at, float(without)) for at, (_, without) in sums]
+    after = [Point(at, float(cost)) for at, (cost, _) in sums]
+    unit = "day" if told.step_days == 1 else f"{told.step_days} days"
+    rows = [(full_day(at), dollars(cost), dollars(out), dollars(out - cost)) for at, (cost, out) in reversed(sums)]
+    return section(
+        f"What each {unit} cost",
+        key((("cost", "cost", True), ("what it had cost without us", "ghost", True))),
+        figure(columns(f"Dollars for each {unit}", before, after, _span(told))),
+        folded("As a table", table(("From", "Cost", "Without us", "Saved"), rows)),
+    )
+
+
+def _sum(lines: Iterable[Line]) -> tuple[Decimal, Decimal]:
+    some = list(lines)
+    return sum((one.totals.cost for one in some), ZERO), sum((one.totals.cost_without_us for one in some), ZERO)
+
+
+def _span(told: Told) -> Span:
+    return span_of([day * DAY_S for day, _ in told.steps], told.step_days * DAY_S)
+
+
+def _two_numbers(told: Told) -> Markup:
+    if not told.steps:
+        return Markup("")
+    shown = [one for one in told.lines if one.totals.requests][:ROUTES_SHOWN]
+    series = [(one.group, *_series(one.group, told)) for one in shown]
+    left = len([one for one in told.lines if one.totals.requests]) - len(shown)
+    return section(
+        _parted(series) or f"A token, and a good answer, by {told.by.value}",
+        note(
+            "Cost per token falls when a cheaper model answers, even if its answers are useless; cost per good answer "
+            "does not: it pays for retries, failures and verification. The band is its 95 % interval, by session. "
+            "Where nothing is drawn, too little is known to say."
+        ),
+        element("div", *(_pair(*one, told) for one in series), class_="pairs"),
+        note(f"{left} more with lower cost are in the table below.") if left else "",
+    )
+
+
+def _series(group: str, told: Told) -> tuple[list[Point], list[Point]]:
+    """USD for a million tokens, and for a thousand good answers, by step."""
+    tokens, good = list[Point](), list[Point]()
+    for day, lines in told.steps:
+        one = next((found for found in lines if found.group == group), None)
+        if one is None:
+            continue
+        if one.usd_per_million_tokens is not None:
+            tokens.append(Point(day * DAY_S, float(one.usd_per_million_tokens)))
+        if isinstance(value := one.cost_per_success, CostPerSuccess):
+            good.append(Point(day * DAY_S, *(float(1000 * usd) for usd in (value.usd, value.low_usd, value.high_usd))))
+    return tokens, good
+
+
+def _pair(group: str, tokens: list[Point], good: list[Point], told: Told) -> Markup:
+    span, known = _span(told), {point.at for point in good}
+    dark = sum(1 for point in tokens if point.at not in known)
+    unit = "days" if told.step_days == 1 else f"steps of {told.step_days} days"
+    missing = f"; withheld for {dark} of {len(tokens)} {unit}" if dark else ""
+    return element(
+        "div",
+        element("h3", group),
+        _small("$ for a million tokens", line(f"{group}: cost per token", tokens, span, "cost")),
+        _small(f"$ for a thousand good answers{missing}", line(f"{group}: cost per good answer", good, span, "good")),
+        class_="pair",
+    )
+
+
+def _small(caption: str, drawn: Markup) -> Markup:
+    return element("figure", element("figcaption", caption), drawn)
+
+
+def _parted(series: Iterable[tuple[str, list[Point], list[Point]]]) -> str:
+    """A route on which a token got cheaper and a good answer, beyond its intervals, dearer; else empty."""
+    for group, tokens, good in series:
+        if len(tokens) > 1 and len(good) > 1 and tokens[-1].usd < tokens[0].usd:
+            first, last = good[0].high, good[-1].low
+            if first is not None and last is not None and last > first:
+                return f"On {group} a token got cheaper and a good answer dearer: that is waste"
+    return ""
+
+
+def _wasted(total: Line) -> Markup:
+    amount, cost = wasted(total), total.totals.cost
+    kinds = sorted(total.waste, key=lambda waste: -waste.usd)
+    shown = [Bar(WASTE[one.kind], float(one.usd), dollars(one.usd), "bad") for one in kinds]
+    title = f"{dollars(amount)} bought nothing: {_share(amount, cost)} of the cost" if amount else "No waste is known"
+    return section(title, figure(bars("Waste by its name", shown)))
+
+
+def _lines(told: Told) -> Markup:
+    head = (told.by.value.capitalize(), "Requests", "Tokens", "Cost", "Without us", "Saved", "Waste", "$/M tokens",
+            "$/1k good", "95 %", "Known")  # fmt: skip
+    return section(f"Every {told.by.value}", table(head, [_row(one) for one in told.lines]))
+
+
+def _row(one: Line) -> list[str]:
+    totals, per_token, good = one.totals, one.usd_per_million_tokens, one.cost_per_success
+    amounts = (totals.cost, totals.cost_without_us, totals.saved, wasted(one))
+    known = ("withheld", "") if isinstance(good, Withheld) else _interval(good)
+    counts = (count(totals.requests), count(totals.usage.total))
+    unit = "-" if per_token is None else f"{per_token:.3f}"
+    return [one.group, *counts, *(dollars(amount) for amount in amounts), unit, *known, percent(one.coverage, 0)]
+
+
+def _interval(good: CostPerSuccess) -> tuple[str, str]:
+    value, low, high = (f"{1000 * usd:.3f}" for usd in (good.usd, good.low_usd, good.high_usd))
+    return value, f"{low} - {high}"
+
+
+def not_known(told: Told) -> Iterator[str]:
+    """What stands in no sum, or rests on an estimate."""
+    totals = told.total.totals
+    if totals.unpriced:
+        yield f"{totals.unpriced:,} attempts have no known price and are in no sum: state it (FIVELEVERS_PRICES)."
+    if totals.estimated:
+        cost = dollars(totals.estimated_cost)
+        yield f"{totals.estimated:,} attempts ({cost}) have tokens that we counted: their provider never told them."
+    unknown = totals.requests - totals.known
+    if unknown:
+        yield f"The outcome of {unknown:,} of {totals.requests:,} requests is unknown; none counts as a success."
+    for one in told.lines:
+        if isinstance(one.cost_per_success, Withheld) and one.totals.requests:
+            yield f"{one.group}: cost per good answer is withheld: {one.cost_per_success.detail}."
+
+
+def _not_known(told: Told) -> Markup:
+    texts = list(not_known(told))
+    return section("What is not known", items(texts)) if texts else Markup("")
+
+
+def saved_rows(lines: Iterable[Line]) -> Iterator[tuple[str, str, str, str]]:
+    """(group, lever, basis, dollars) of everything that was saved or lost, in lever order within a group."""
+    titles = {lever.name: f"{lever.number} {lever.title}" for lever in LEVERS}
+    for one in lines:
+        for lever, basis, usd in sorted(one.savings, key=lambda part: titles[part[0]]):
+            yield one.group, titles[lever], basis, signed(usd)
