@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "answer_judging",
         "answer_guard",
         "batched",
+        "route_benchmark",
     ),
     ("lane",),
     ("proxies",),

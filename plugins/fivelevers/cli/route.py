@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from fivelevers.cli.benchmark import benchmark
 from fivelevers.cli.logs import AsJson, PriceMap, Prices, price_book
 from fivelevers.errors import CalibrationError, FiveLeversError, PriceError
 from fivelevers.levers.routing.bound import Bound
@@ -39,6 +40,9 @@ def _about() -> None:
     """Prove which prompts a cheaper model may answer."""
 
 
+app.command("benchmark")(benchmark)
+
+
 @app.command("fit")
 def fit(
     labelled: Labelled,
@@ -62,7 +66,7 @@ def fit(
 
     Exit code 0: it routes; 1: it does not (do-not-route, need-more); 2: could not run.
     """
-    with _told("fit"):
+    with told("fit"):
         from fivelevers.cli.labelled_prompts import examples_of, prices_of
         from fivelevers.levers.routing.calibrate import calibrate, judged
         from fivelevers.levers.routing.split import groups_of, split
@@ -100,7 +104,7 @@ def certify(
 
     Exit code 0: it routes; 1: it does not; 2: could not run.
     """
-    with _told("certify"):
+    with told("certify"):
         from fivelevers.cli.labelled_prompts import examples_of, prices_of
         from fivelevers.levers.routing.calibrate import judged, recertify
         from fivelevers.stores import route_artifact
@@ -125,7 +129,7 @@ def show(
 
     Exit code 0: it routes; 1: it does not, or a price has changed; 2: could not run.
     """
-    with _told("show"):
+    with told("show"):
         from fivelevers.cli.labelled_prompts import prices_of
         from fivelevers.cli.route_tables import certificate_notes
         from fivelevers.levers.routing.certify import Verdict
@@ -144,7 +148,7 @@ def show(
 
 
 @contextmanager
-def _told(command: str) -> Iterator[None]:
+def told(command: str) -> Iterator[None]:
     """What can not run says why, and ends with 2."""
     try:
         yield

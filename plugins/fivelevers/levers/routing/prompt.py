@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from fivelevers.levers.semantic_cache.question import blocks_of, is_user, turns_of
+from fivelevers.levers.semantic_cache.question import blocks_of, is_user, text_in, turns_of
 from fivelevers.request import Api
 
 _TEXT_TYPES = ("text", "input_text")  # no set: what stands there may be unhashable
@@ -90,3 +90,18 @@ def _signed(turn: object) -> bool:
     if _kind(turn) == "reasoning" or turn.get("thinking_blocks"):
         return True
     return any(isinstance(block, dict) and _kind(block) in _THINKING for block in blocks_of(turn))
+
+
+def transcript(api: Api, body: Mapping[str, Any]) -> str:
+    """The whole conversation as text, instructions first: what a judge of its answer reads."""
+    instructions = body.get("system") or body.get("instructions")
+    first = {"role": "system", "content": instructions}
+    parts = [_told(turn) for turn in ([first] if instructions else []) + turns_of(api, body)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _told(turn: object) -> str:
+    if not isinstance(turn, Mapping):
+        return ""
+    texts = [text for block in blocks_of(turn) if (text := text_in(block)) is not None]
+    return f"[{turn.get('role') or turn.get('type')}] " + "\n".join(texts) if texts else ""

@@ -37,7 +37,7 @@ def question_of(api: Api, body: Mapping[str, Any]) -> Question | None:
         return None
     *earlier, last = turns
     blocks = blocks_of(last)
-    found = [(at, text) for at, block in enumerate(blocks) if (text := _text(block)) is not None]
+    found = [(at, text) for at, block in enumerate(blocks) if (text := text_in(block)) is not None]
     if not found or not found[-1][1].strip():
         return None
     at, text = found[-1]
@@ -72,7 +72,8 @@ def blocks_of(turn: Mapping[str, Any]) -> list[Any]:
     return content if isinstance(content, list) else []
 
 
-def _text(block: object) -> str | None:
+def text_in(block: object) -> str | None:
+    """None where the block is no text."""
     if not isinstance(block, dict) or block.get("type") not in _TEXT_TYPES:
         return None
     text = block.get("text")
@@ -98,7 +99,7 @@ def _block(block: object) -> object:
     """Without marks, and a text that stands alone as the text."""
     if not isinstance(block, dict):
         return [block]  # a bare string is no block of text
-    plain, text = _unmarked(block), _text(block)
+    plain, text = _unmarked(block), text_in(block)
     return text if text is not None and len(plain) == 2 else plain
 
 
