@@ -44,7 +44,7 @@ from examples.provider_simulator.prices import Catalogue
 from examples.traffic.builders.lines import material
 from examples.traffic.references import expand
 from examples.traffic.truth import Truth
-from fivelevers.cli.report import read_lines
+from fivelevers.cli.report_reading import read_lines
 from fivelevers.embedded.stack import Stack
 from fivelevers.metering.report import GroupBy, Line
 from fivelevers.stores.calibrations import LOOK_EVERY_S, look_ups_of

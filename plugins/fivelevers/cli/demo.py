@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from fivelevers.cli.report import read_lines
+from fivelevers.cli.report_reading import read_lines
 from fivelevers.cli.tables import reconciliation_table, report_table
 from fivelevers.embedded.files import checkout
 from fivelevers.embedded.interrupt import Interrupted, interruptible

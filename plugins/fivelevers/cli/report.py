@@ -7,8 +7,9 @@ import io
 import json
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,12 +17,13 @@ import typer
 from rich.console import Console
 
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
-from fivelevers.cli.pages import read_told, write_page
+from fivelevers.cli.report_reading import read_lines, read_told
 from fivelevers.cli.tables import report_table, usd
 from fivelevers.errors import LedgerError
 from fivelevers.metering.cost import rounded
 from fivelevers.metering.interval import CostPerSuccess, Withheld
-from fivelevers.metering.report import GroupBy, Line, build
+from fivelevers.metering.report import GroupBy, Line
+from fivelevers.pages.month_page import month_page
 from fivelevers.pages.report_page import report_page
 
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -37,6 +39,7 @@ def report(
     *,
     by: Annotated[GroupBy, typer.Option(help="One line for each ...")] = GroupBy.ROUTE,
     since: Annotated[str, typer.Option(help="A span such as 24h or 7d, or a date such as 2026-11-01.")] = "all",
+    month: Annotated[str, typer.Option(help="One month, such as 2026-11; with --html its proof on one sheet.")] = "",
     format_: Annotated[Format, typer.Option("--format", help="For people, programs or spreadsheets.")] = Format.TABLE,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page, one file that opens offline.")] = None,
     state_dir: StateDir = STATE_DIR,
@@ -47,12 +50,13 @@ def report(
     Reads the ledger, after taking in what finished or killed proxies left in the spool of the state directory.
     """
     try:
-        start = parse_since(since, now=time.time())
+        start, end = of_month(month) if month else (parse_since(since, now=time.time()), inf)
         url = ledger_url(ledger, state_dir)
         if html is not None:
-            write_page(html, report_page(read_told(state_dir, url, by, start)))
+            told = read_told(state_dir, url, by, start, end)
+            html.write_text(month_page(told) if month else report_page(told), encoding="utf-8")
             return
-        lines = read_lines(state_dir, url, by, start)
+        lines = read_lines(state_dir, url, by, start, end)
     except (LedgerError, OSError, ValueError) as error:
         Console(stderr=True, highlight=False).print(f"fivelevers report: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
@@ -62,23 +66,6 @@ def report(
         print(json.dumps([_record(line, by) for line in lines], indent=2))  # noqa: T201
     else:
         print(_csv([_record(line, by) for line in lines]), end="")  # noqa: T201
-
-
-def read_lines(state_dir: Path, url: str, by: GroupBy, since: float) -> list[Line]:
-    """The report's lines from the ledger at ``url``. Raises LedgerError."""
-    # SQLAlchemy loads here: `fivelevers --help` shall not wait for it.
-    from fivelevers.meter import Meter
-    from fivelevers.stores.ledger import Ledger
-    from fivelevers.stores.report_query import clusters, savings_by_lever
-
-    meter = Meter(state_dir, url)
-    meter.drain()
-    ledger = Ledger(url)
-    try:
-        ledger.create()
-        return build(clusters(ledger, by, since), savings_by_lever(ledger, by, since))
-    finally:
-        ledger.close()
 
 
 def parse_since(text: str, now: float) -> float:
@@ -93,6 +80,15 @@ def parse_since(text: str, now: float) -> float:
     except ValueError as error:
         raise ValueError(f"--since: {text!r} is neither a span nor a date; write 24h, 7d or 2026-11-01") from error
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+def of_month(text: str) -> tuple[float, float]:
+    """The month's beginning and end (UTC), seconds since the epoch. Raises ValueError."""
+    try:
+        first = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ValueError(f"--month: {text!r} is no month; write 2026-11") from error
+    return first.timestamp(), (first + timedelta(days=31)).replace(day=1).timestamp()
 
 
 def _record(line: Line, by: GroupBy) -> dict[str, Any]:

@@ -6,7 +6,7 @@ The ledger hands over one `Cluster` per group, session and arm (stores/report_qu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
@@ -34,6 +34,7 @@ class Totals:
 
     ``known_cost`` is of all attempts of requests whose outcome is known, ``failed_cost`` of answers that failed, and
     ``failure_cost`` what their routes charge for the damage (policy, `failure_cost_usd`), which is on no bill;
+    ``superseded_cost`` is of attempts that failed and were replaced, ``discarded_cost`` of those that had succeeded;
     ``double_billed_cost`` is of the ``late_rows``, whose batch came after they had been answered live; ``proof_cost``
     of a lever's other calls of its own (judging, embedding). Attempts without a price are in ``unpriced`` and in no sum
     of money.
@@ -54,6 +55,7 @@ class Totals:
     failed_cost: Decimal = ZERO
     failure_cost: Decimal = ZERO
     superseded_cost: Decimal = ZERO
+    discarded_cost: Decimal = ZERO
     double_billed_cost: Decimal = ZERO
     proof_cost: Decimal = ZERO
     estimated_cost: Decimal = ZERO
@@ -83,12 +85,14 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the report. ``savings`` by lever and basis sum to ``totals.saved`` exactly."""
+    """One line of the report. ``savings`` by lever and basis sum to ``totals.saved`` exactly. ``beside``: waste that
+    is not told by the attempts' own sums."""
 
     group: str
     totals: Totals
     savings: tuple[tuple[str, str, Decimal], ...]
     cost_per_success: CostPerSuccess | Withheld
+    beside: tuple[Waste, ...] = ()
 
     @property
     def usd_per_million_tokens(self) -> Decimal | None:
@@ -102,16 +106,24 @@ class Line:
 
     @property
     def waste(self) -> tuple[Waste, ...]:
-        """What the ledger alone can tell of it; each lever adds its own kinds."""
-        return (
-            Waste(WasteKind.FAILED_REQUEST, self.totals.failed_cost),
-            Waste(WasteKind.SUPERSEDED_ATTEMPT, self.totals.superseded_cost),
-            Waste(WasteKind.DOUBLE_BILLED_RESCUE, self.totals.double_billed_cost),
-        )
+        """What the ledger can tell of it, each kind once."""
+        told = {
+            WasteKind.FAILED_REQUEST: self.totals.failed_cost,
+            WasteKind.SUPERSEDED_ATTEMPT: self.totals.superseded_cost,
+            WasteKind.DISCARDED_WEAK_CALL: self.totals.discarded_cost,
+            WasteKind.DOUBLE_BILLED_RESCUE: self.totals.double_billed_cost,
+        }
+        told |= {waste.kind: waste.usd for waste in self.beside}
+        return tuple(Waste(kind, told.get(kind, ZERO)) for kind in WasteKind)
 
 
-def build(clusters: Iterable[Cluster], savings: Iterable[tuple[str, str, str, Decimal]] = ()) -> list[Line]:
-    """The lines, dearest first. ``savings``: (group, lever, basis, USD)."""
+def build(
+    clusters: Iterable[Cluster],
+    savings: Iterable[tuple[str, str, str, Decimal]] = (),
+    beside: Mapping[str, tuple[Waste, ...]] | None = None,
+) -> list[Line]:
+    """The lines, dearest first. ``savings``: (group, lever, basis, USD); ``beside`` by group."""
+    beside = beside or {}
     totals: defaultdict[str, Totals] = defaultdict(Totals)
     sessions: defaultdict[str, dict[str, interval.Cluster]] = defaultdict(dict)
     for cluster in clusters:
@@ -122,7 +134,13 @@ def build(clusters: Iterable[Cluster], savings: Iterable[tuple[str, str, str, De
     for group, lever, basis, usd in savings:
         parts[group].append((lever, basis, usd))
     lines = [
-        Line(group, sums, tuple(parts[group]), _per_success(group, sums, list(sessions[group].values())))
+        Line(
+            group,
+            sums,
+            tuple(parts[group]),
+            _per_success(group, sums, list(sessions[group].values())),
+            beside.get(group, ()),
+        )
         for group, sums in totals.items()
     ]
     return sorted(lines, key=lambda line: (-line.totals.cost, line.group))

@@ -33,8 +33,9 @@ class Bound:
     text: str
 
     @property
-    def kept(self) -> bool:
-        return self.upper <= self.promised
+    def broken(self) -> bool:
+        """What was seen is above it already."""
+        return self.seen > self.promised
 
 
 def bars(title: str, shown: Sequence[Bar]) -> Draw:
@@ -84,7 +85,7 @@ def _mark(share: float, scale: float, height: float, *, last: bool) -> Markup:
 
 def _bound(one: Bound, at: int, width: float, scale: float, colour: str) -> Markup:
     y, left, right, promise = at * _ROW + 24, *(4 + share * scale for share in (one.seen, one.upper, one.promised))
-    paint = f"var(--{colour if one.kept else 'bad'})"
+    paint = f"var(--{'bad' if one.broken else colour})"
     return element(
         "g",
         words(shortened(one.name, int(width / 12)), 0, y - 11),

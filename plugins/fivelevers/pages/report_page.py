@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from fivelevers.metering.attribution import WasteKind
+from fivelevers.metering.attribution import Basis, WasteKind
 from fivelevers.metering.interval import CostPerSuccess, Withheld
-from fivelevers.metering.report import GroupBy, Line
+from fivelevers.metering.report import GroupBy, Line, Totals
+from fivelevers.metering.wrong_hits import Hits
 from fivelevers.order import LEVERS
-from fivelevers.pages.bars import Bar, bars
+from fivelevers.pages.bars import Bar, Bound, bars, bounds
 from fivelevers.pages.markup import Markup, element
-from fivelevers.pages.numbers import DAY_S, count, dollars, full_day, percent, signed
+from fivelevers.pages.numbers import DAY_S, count, dollars, full_day, percent
 from fivelevers.pages.over_time import Point, Span, columns, line, span_of
-from fivelevers.pages.parts import Tile, document, figure, folded, items, key, note, section, table, tiles
+from fivelevers.pages.parts import Draw, Tile, document, figure, folded, items, key, note, section, table, tiles
 from fivelevers.pages.waterfall import Step, waterfall
 
 ROUTES_SHOWN: Final = 8
@@ -23,12 +24,22 @@ ZERO: Final = Decimal(0)
 
 WASTE: Final = {
     WasteKind.FAILED_REQUEST: "answers that failed",
-    WasteKind.SUPERSEDED_ATTEMPT: "attempts that a retry or fallback replaced",
+    WasteKind.SUPERSEDED_ATTEMPT: "attempts that were replaced",
     WasteKind.UNREAD_CACHE_WRITE: "cache writes that nobody read",
     WasteKind.WRONG_HIT: "wrong hits",
-    WasteKind.DISCARDED_WEAK_CALL: "weak answers that were thrown away",
+    WasteKind.DISCARDED_WEAK_CALL: "answers that were thrown away",
     WasteKind.DOUBLE_BILLED_RESCUE: "batch rows billed twice",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Lever 2's audits on one route, the share of wrong hits that they allow at most (95 %, at every look; None: not
+    computed), and the share that is promised."""
+
+    hits: Hits
+    upper: float | None
+    max_wrong: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,7 @@ class Told:
     """What the ledger says of [``since``, ``until``), seconds since the epoch; ``since`` 0: of all of it.
 
     ``total`` is of everything, ``lines`` of each group; ``steps`` are the lines of each ``step_days`` days, by their
-    first day (whole days since the epoch).
+    first day (whole days since the epoch). ``held``: of the holdout's sessions, by group.
     """
 
     by: GroupBy
@@ -46,6 +57,8 @@ class Told:
     lines: Sequence[Line]
     steps: Sequence[tuple[int, Sequence[Line]]]
     step_days: int
+    held: Mapping[str, Totals]
+    promises: Sequence[Promise] = ()
 
 
 def report_page(told: Told) -> str:
@@ -59,6 +72,8 @@ def report_page(told: Told) -> str:
         _by_day(told),
         _two_numbers(told),
         _wasted(told.total),
+        _promised(told.promises),
+        _proof(told),
         _lines(told),
         _not_known(told),
     )
@@ -128,13 +143,24 @@ def by_lever(lines: Iterable[Line]) -> dict[tuple[str, str], Decimal]:
     return sums
 
 
-def _saved(total: Line) -> Markup:
-    sums = by_lever([total])
-    of = {lever.name: [sums.get((lever.name, basis), ZERO) for basis in ("observed", "estimated")] for lever in LEVERS}
+def levers_waterfall(total: Line) -> Draw:
+    """From the cost without us to the cost, lever by lever."""
+    of = _by_basis(total)
     steps = [
         Step(f"{one.number}  {one.title}", one.name, float(of[one.name][0]), float(of[one.name][1])) for one in LEVERS
     ]
     before, after = ("Without us", float(total.totals.cost_without_us)), ("Cost", float(total.totals.cost))
+    return waterfall("From the cost without us to the cost", before, steps, after)
+
+
+def _by_basis(total: Line) -> dict[str, list[Decimal]]:
+    """USD of each lever, observed and estimated."""
+    sums = by_lever([total])
+    return {one.name: [sums.get((one.name, basis.value), ZERO) for basis in Basis] for one in LEVERS}
+
+
+def _saved(total: Line) -> Markup:
+    of = _by_basis(total)
     rows = [[one.title, *(dollars(usd) for usd in (*of[one.name], sum(of[one.name], ZERO)))] for one in LEVERS]
     in_all = (sum((parts[at] for parts in of.values()), ZERO) for at in (0, 1))
     rows.append(["All", *(dollars(usd) for usd in (*in_all, total.totals.saved))])
@@ -144,7 +170,7 @@ def _saved(total: Line) -> Markup:
             "Each lever is credited with what it took off after those before it. Observed: the bill shows it. "
             "Estimated: no bill can show what was not asked. What a lever itself spent is charged to it."
         ),
-        figure(waterfall("From the cost without us to the cost", before, steps, after)),
+        figure(levers_waterfall(total)),
         key((("observed", "cost", True), ("estimated", "cost", False))),
         folded("As a table", table(("Lever", "Observed", "Estimated", "Saved"), rows, total=True)),
     )
@@ -251,6 +277,71 @@ def _wasted(total: Line) -> Markup:
     return section(title, figure(bars("Waste by its name", shown)))
 
 
+def _promised(promises: Sequence[Promise]) -> Markup:
+    if not promises:
+        return Markup("")
+    bounded = [(one, one.upper) for one in promises if one.upper is not None and one.hits.judged]
+    shown = [
+        Bound(one.hits.route, one.hits.wrong / one.hits.judged, upper, one.max_wrong, f"at most {percent(upper)}")
+        for one, upper in bounded[:ROUTES_SHOWN]
+    ]
+    rows = [_promise_row(one) for one in promises]
+    return section(
+        _kept(promises),
+        note(
+            "A part of lever 2's semantic hits is asked afresh and judged. The dot is the share that was wrong, the "
+            "end of the line what it can be at most (95 %, however often one looks), the dashed mark what is promised. "
+            "Until there are many audits the line is long: that is no breach, and no proof."
+        ),
+        figure(bounds("Wrong hits of lever 2, by route", shown, "semantic_cache")) if shown else "",
+        table(("Route", "Served", "Audited", "Wrong", "At most", "Promised"), rows),
+    )
+
+
+def _kept(promises: Sequence[Promise]) -> str:
+    """Whether the audits show it; that they do not yet is no breach."""
+    shown = [one for one in promises if one.upper is not None and one.upper <= one.max_wrong]
+    return f"Lever 2's promise on wrong hits is shown on {len(shown)} of {len(promises)} routes"
+
+
+def _promise_row(one: Promise) -> list[str]:
+    counts = (f"{number:,}" for number in (one.hits.served, one.hits.judged, one.hits.wrong))
+    bound = "not computed" if one.upper is None else percent(one.upper)
+    return [one.hits.route, *counts, bound, percent(one.max_wrong)]
+
+
+def forgone(told: Told) -> Decimal:
+    """USD that the holdout's sessions had saved if treated, at the rate of the others of their group."""
+    sums = ZERO
+    for one in told.lines:
+        held = told.held.get(one.group, Totals())
+        others = one.totals.cost_without_us - held.cost_without_us
+        if others:
+            sums += (one.totals.saved - held.saved) / others * held.cost_without_us
+    return max(sums, ZERO)
+
+
+def held_out(told: Told) -> Totals:
+    return sum(told.held.values(), Totals())
+
+
+def _proof(told: Told) -> Markup:
+    held, totals = held_out(told), told.total.totals
+    if not held.requests and not totals.proof_cost:
+        return Markup("")
+    rows = (
+        ("Judging, embedding and auditing, charged to their lever", dollars(totals.proof_cost)),
+        (f"Not saved on {held.requests:,} requests of the holdout", dollars(forgone(told))),
+    )
+    return section(
+        f"Knowing this cost {dollars(totals.proof_cost + forgone(told))}",
+        note(
+            "The first is in the cost above. The second is on no bill: what these sessions had saved like the others."
+        ),
+        table(("What", "Dollars"), rows),
+    )
+
+
 def _lines(told: Told) -> Markup:
     head = (told.by.value.capitalize(), "Requests", "Tokens", "Cost", "Without us", "Saved", "Waste", "$/M tokens",
             "$/1k good", "95 %", "Known")  # fmt: skip
@@ -276,6 +367,8 @@ def not_known(told: Told) -> Iterator[str]:
     totals = told.total.totals
     if totals.unpriced:
         yield f"{totals.unpriced:,} attempts have no known price and are in no sum: state it (FIVELEVERS_PRICES)."
+    if totals.late_rows:
+        yield f"{totals.late_rows:,} batch rows came after they had been asked live and were billed twice."
     if totals.estimated:
         cost = dollars(totals.estimated_cost)
         yield f"{totals.estimated:,} attempts ({cost}) have tokens that we counted: their provider never told them."
@@ -290,11 +383,3 @@ def not_known(told: Told) -> Iterator[str]:
 def _not_known(told: Told) -> Markup:
     texts = list(not_known(told))
     return section("What is not known", items(texts)) if texts else Markup("")
-
-
-def saved_rows(lines: Iterable[Line]) -> Iterator[tuple[str, str, str, str]]:
-    """(group, lever, basis, dollars) of everything that was saved or lost, in lever order within a group."""
-    titles = {lever.name: f"{lever.number} {lever.title}" for lever in LEVERS}
-    for one in lines:
-        for lever, basis, usd in sorted(one.savings, key=lambda part: titles[part[0]]):
-            yield one.group, titles[lever], basis, signed(usd)

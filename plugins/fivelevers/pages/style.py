@@ -51,6 +51,8 @@ svg .rule { stroke: var(--rule); } svg .join { stroke: var(--faint); stroke-dash
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 360px), 1fr)); gap: 6px 34px; }
 .pair h3 { grid-column: 1 / -1; margin: 0; }
 .pair figure { margin: 0; } .pair figcaption { margin: 0 0 2px; }
+.halves { display: grid; grid-template-columns: 1fr 1fr; gap: 0 20px; align-items: start; }
+.halves svg { max-width: 400px; } .halves .wide { display: none; } .halves .narrow { display: block; }
 .key { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; color: var(--soft); margin: 8px 0 0;
   padding: 0; list-style: none; }
 .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right: 6px;
@@ -71,7 +73,7 @@ ul.plain { margin: 8px 0 0; padding-left: 18px; max-width: 72ch; } ul.plain li {
 footer { margin-top: 26px; font-size: 12.5px; color: var(--faint); overflow-wrap: anywhere; }
 @media (max-width: 640px) {
   main { padding: 24px 14px 40px; } section { padding: 16px 14px; } h1 { font-size: 24px; }
-  .wide { display: none; } .narrow { display: block; } .tile { padding: 12px 14px;
+  .halves { display: block; } .wide { display: none; } .narrow { display: block; } .tile { padding: 12px 14px;
   } .tile .value { font-size: 20px; }
 }
 @page { size: A4; margin: 13mm; }
@@ -79,6 +81,10 @@ footer { margin-top: 26px; font-size: 12.5px; color: var(--faint); overflow-wrap
   :root { --paper: #fff; --card: #fff; --ink: #111; --soft: #444; --faint: #777; --rule: #ccc; }
   body { font-size: 10.5pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   main { padding: 0; max-width: none; } section, figure, tr, .pair, .tiles { break-inside: avoid; }
+  .sheet { font-size: 8.5pt; line-height: 1.35; } .sheet h1 { font-size: 15pt; } .sheet h2 { font-size: 10.5pt; }
+  .sheet table { font-size: 8pt; } .sheet .tiles { margin-top: 8px; } .sheet .tile { padding: 6px 10px; }
+  .sheet .tile .value { font-size: 13pt; } .sheet th, .sheet td { padding: 2px 0 2px 8px; }
+  .sheet ul.plain li { margin-bottom: 2px; }
   section { border: 0; border-top: 1px solid var(--rule); border-radius: 0; padding: 10px 0; margin-top: 10px; }
 }
 """

@@ -45,9 +45,9 @@ def savings_by_lever(
     ledger: Ledger, by: GroupBy, since: float, until: float = inf
 ) -> Iterator[tuple[str, str, str, Decimal]]:
     """(group, lever, basis, USD) of every saving."""
-    group = _group(by)
+    group = group_of(by)
     query = select(group, savings.c.lever, savings.c.basis, func.sum(savings.c.usd, type_=Usd))
-    query = _joined(query, by).join(savings, savings.c.event_id == attempts.c.event_id).where(_within(since, until))
+    query = joined(query, by).join(savings, savings.c.event_id == attempts.c.event_id).where(within(since, until))
     try:
         with ledger.engine.connect() as connection:
             for row in connection.execute(query.group_by(group, savings.c.lever, savings.c.basis)):
@@ -56,7 +56,8 @@ def savings_by_lever(
         raise LedgerError(f"ledger: can not be read: {error}") from error
 
 
-def _group(by: GroupBy) -> ColumnElement[str]:
+def group_of(by: GroupBy) -> ColumnElement[str]:
+    """What the report calls the group of an attempt."""
     columns: dict[GroupBy, ColumnElement[str]] = {
         GroupBy.TOTAL: literal("all"),
         GroupBy.ROUTE: attempts.c.route,
@@ -68,12 +69,13 @@ def _group(by: GroupBy) -> ColumnElement[str]:
     return columns[by]
 
 
-def _joined(query: Select[Any], by: GroupBy) -> Select[Any]:
+def joined(query: Select[Any], by: GroupBy) -> Select[Any]:
+    """Of attempts; once for each tag, where these are the groups."""
     query = query.select_from(attempts)
     return query.join(tags, tags.c.event_id == attempts.c.event_id) if by is GroupBy.TAG else query
 
 
-def _within(since: float, until: float) -> ColumnElement[bool]:
+def within(since: float, until: float) -> ColumnElement[bool]:
     after = attempts.c.at >= since
     return after if until == inf else after & (attempts.c.at < until)
 
@@ -92,7 +94,7 @@ def _clusters(by: GroupBy, day: ColumnElement[int] | None, since: float, until: 
     answers = attempts.c.charged_to.is_(None)
     final = select(attempts.c.event_id, ((last == 1) & answers).label("final")).subquery()
     is_final, outcome, cost = final.c.final, known.c.outcome, attempts.c.cost_usd
-    failed, group = is_final & (outcome == Outcome.FAILURE.value), _group(by)
+    failed, group = is_final & (outcome == Outcome.FAILURE.value), group_of(by)
     query = select(
         group.label("group"),
         attempts.c.session,
@@ -110,15 +112,16 @@ def _clusters(by: GroupBy, day: ColumnElement[int] | None, since: float, until: 
         _usd(case((outcome.is_not(None), cost))).label("known_cost"),
         _usd(case((failed, cost))).label("failed_cost"),
         _usd(case((failed, attempts.c.failure_cost_usd))).label("failure_cost"),
-        _usd(case((~is_final & answers, cost))).label("superseded_cost"),
+        _usd(case((~is_final & answers & ~attempts.c.success, cost))).label("superseded_cost"),
+        _usd(case((~is_final & answers & attempts.c.success, cost))).label("discarded_cost"),
         _usd(case((attempts.c.charged_to == "batch", cost))).label("double_billed_cost"),
         _count(attempts.c.charged_to == "batch").label("late_rows"),
         _usd(case((attempts.c.charged_to != "batch", cost))).label("proof_cost"),
         _usd(case((attempts.c.usage_source == UsageSource.ESTIMATED.value, cost))).label("estimated_cost"),
         *(func.sum(attempts.c[f"{kind}_tokens"]).label(f"{kind}_tokens") for kind in Kind),
     )
-    query = _joined(query, by).join(final, final.c.event_id == attempts.c.event_id)
-    query = query.outerjoin(known, known.c.request_id == attempts.c.request_id).where(_within(since, until))
+    query = joined(query, by).join(final, final.c.event_id == attempts.c.event_id)
+    query = query.outerjoin(known, known.c.request_id == attempts.c.request_id).where(within(since, until))
     return query.group_by(group, attempts.c.session, attempts.c.holdout, *([] if day is None else [day]))
 
 

@@ -34,7 +34,7 @@ def told(found: list[Cluster], *savings: tuple[str, str, str, Decimal]) -> Told:
     whole = [Cluster("all", one.session, holdout=False, totals=one.totals) for one in found]
     sums = [("all", lever, basis, usd) for _, lever, basis, usd in savings]
     total = build(whole or [Cluster("all", "", holdout=False, totals=Totals())], sums)[0]
-    return Told(GroupBy.ROUTE, 0.0, float("inf"), total, lines, over_time(found), 1)
+    return Told(GroupBy.ROUTE, 0.0, float("inf"), total, lines, over_time(found), 1, {})
 
 
 def test_the_page_says_what_was_saved_and_by_which_lever() -> None:
