@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,7 @@ Labelled = Annotated[Path, typer.Argument(help='Lines of {"prompt", "route", "co
 Out = Annotated[Path, typer.Option("--out", help="Where the artifact is written.")]
 Epsilon = Annotated[float, typer.Option(min=0, max=1, help="How much less often answers may be right.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of the promise.")]
+Picture = Annotated[Path | None, typer.Option(help="Write cost and success as a picture (SVG).")]
 BoundName = Annotated[Bound, typer.Option("--bound", help="exact: for any number; score: narrower, from 500 prompts.")]
 
 
@@ -56,6 +58,7 @@ def fit(
     calibration: Annotated[float, typer.Option(min=0.05, max=0.9, help="Share to certify on; the rest reports.")] = 0.5,
     prices: Prices = "",
     price_map: PriceMap = "",
+    picture: Picture = None,
     as_json: AsJson = False,
 ) -> None:
     """Learn which prompts a cheaper model answers as well, and prove what following that may cost and save.
@@ -81,7 +84,7 @@ def fit(
         promise = _promise(epsilon, confidence, bound)
         made = calibrate(examples, parts, promise, strong=strong or None, prices=known, at=time.time())
         held = examples.take(parts.calibration).only(made.model.models)
-        _finish(made, out, judged(made.model, held, made.certificate.strong), as_json=as_json)
+        _finish(made, out, judged(made.model, held, made.certificate.strong), picture, as_json=as_json)
 
 
 @app.command("certify")
@@ -95,6 +98,7 @@ def certify(
     bound: BoundName = Bound.EXACT,
     prices: Prices = "",
     price_map: PriceMap = "",
+    picture: Picture = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove an artifact anew on prompts that were labelled since: later traffic, other prices, more prompts.
@@ -114,7 +118,7 @@ def certify(
         known = prices_of(before.model.models, book)
         made = recertify(before, examples, _promise(epsilon, confidence, bound), prices=known, at=time.time())
         held = examples.only(made.model.models)
-        _finish(made, out, judged(made.model, held, made.certificate.strong), as_json=as_json)
+        _finish(made, out, judged(made.model, held, made.certificate.strong), picture, as_json=as_json)
 
 
 @app.command("show")
@@ -123,6 +127,7 @@ def show(
     *,
     prices: Prices = "",
     price_map: PriceMap = "",
+    picture: Picture = None,
     as_json: AsJson = False,
 ) -> None:
     """What an artifact promises, and whether it still holds at today's prices.
@@ -131,17 +136,18 @@ def show(
     """
     with told("show"):
         from fivelevers.cli.labelled_prompts import prices_of
-        from fivelevers.cli.route_tables import certificate_notes
+        from fivelevers.cli.route_tables import shown
         from fivelevers.levers.routing.certify import Verdict
         from fivelevers.stores import route_artifact
 
         made = route_artifact.read(artifact)
+        _draw(made, picture)
         now = prices_of(made.model.models, _book(prices, price_map))
         changed = made.holds_for({model: now.get(model) for model in made.model.models})
         if as_json:
             print(json.dumps(route_artifact.header(made) | {"reopened": changed}, indent=1))  # noqa: T201
         else:
-            Console(highlight=False).print(*certificate_notes(made), sep="\n")
+            Console(highlight=False).print(shown(made))
             if changed is not None:
                 Console(highlight=False).print(f"Re-opened: {changed}. Fit it anew.", markup=False, style="red")
         raise typer.Exit(0 if made.certificate.verdict is Verdict.ROUTE and changed is None else 1)
@@ -190,21 +196,25 @@ def _book(prices: str, price_map: str) -> PriceBook | None:
         return None
 
 
-def _finish(made: Artifact, out: Path, held: Judged, *, as_json: bool) -> None:
-    from rich.console import Group
-
-    from fivelevers.cli.route_tables import certificate_notes, picture, tier_table
+def _finish(made: Artifact, out: Path, held: Judged, picture: Path | None, *, as_json: bool) -> None:
+    from fivelevers.cli.route_tables import shown
     from fivelevers.levers.routing.certify import Verdict
-    from fivelevers.levers.routing.overview import by_tier, spots
+    from fivelevers.levers.routing.overview import overview
     from fivelevers.stores import route_artifact
 
+    made = replace(made, overview=overview(held, made.certificate.strong))
     size = route_artifact.write(out, made)
-    strong = made.certificate.strong
+    _draw(made, picture)
     if as_json:
         print(json.dumps(route_artifact.header(made), indent=1))  # noqa: T201
     else:
-        drawn = picture(spots(held.examples, strong), made.certificate)
-        shown = Group(tier_table(by_tier(held, strong), strong), drawn, *certificate_notes(made))
-        Console(highlight=False).print(shown)
+        Console(highlight=False).print(shown(made))
         Console(highlight=False).print(f"Written: {out} ({size:,} bytes).", markup=False, soft_wrap=True)
     raise typer.Exit(0 if made.certificate.verdict is Verdict.ROUTE else 1)
+
+
+def _draw(made: Artifact, picture: Path | None) -> None:
+    from fivelevers.cli.route_picture import picture_svg
+
+    if picture is not None:
+        picture.write_text(picture_svg(made), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -24,48 +25,73 @@ _SAYS = {
 
 def tier_table(lines: Sequence[Line], strong: str) -> RenderableType:
     """Cost and success of every model, by what the prompts demand; the deltas are to the strong one."""
-    shown = table("Models by complexity", "tier", "model", "prompts", "right", "$/1k", "accuracy_delta", "95 %")
+    made = table("Models by complexity", "tier", "model", "prompts", "right", "$/1k", "accuracy_delta", "95 %")
     for line in lines:
         row = (f"{line.prompts:,}", f"{line.right:.1%}", f"{1000 * line.cost_usd:.3f}")
         delta = (f"{line.accuracy_delta:+.1%}", f"{line.low:+.1%} to {line.high:+.1%}")
-        shown.add_row(line.tier, short(line.model), *row, *(("", "") if line.model == strong else delta))
-    return shown
+        made.add_row(line.tier, short(line.model), *row, *(("", "") if line.model == strong else delta))
+    return made
+
+
+def shown(artifact: Artifact) -> RenderableType:
+    """Tables, picture and what was proven; the notes alone for an artifact of a release that kept no more."""
+    parts: list[RenderableType] = []
+    if artifact.overview is not None:
+        made, told = artifact.certificate, artifact.overview
+        parts += [tier_table(told.lines, made.strong), picture(told.spots, made)]
+    return Group(*parts, *certificate_notes(artifact))
 
 
 def picture(spots: Sequence[Spot], certificate: Certificate) -> RenderableType:
     """Success over cost: models alone, the oracle, mixes by chance, the policies that were tried, the chosen one."""
+    found = marks(spots, certificate)
+    named = ", ".join(f"{mark.letter} {mark.name}" for mark in found if mark.name and mark.letter not in "OX")
+    legend = f"{named}, O oracle, X chosen, + other policies, . mixes by chance"
+    title = Text("Right answers over cost (the strong model's = 100 %)", style="bold")
+    return Group(title, *_plot([(mark.cost, mark.right, mark.letter) for mark in found]), Text(legend))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point of the picture. ``cost``: as a share of the strong model's. ``name``: of a model, the oracle, chosen."""
+
+    letter: str
+    cost: float
+    right: float
+    name: str = ""
+
+
+def marks(spots: Sequence[Spot], certificate: Certificate) -> list[Mark]:
+    """Later marks lie over earlier ones."""
     strong = next(spot for spot in spots if spot.name == certificate.strong)
     others = [spot for spot in spots if spot.name not in (certificate.strong, "oracle")]
-    marks = [*_mixes(others, strong), *(_policy(point, strong) for point in certificate.curve)]
-    marks += [(spot.cost, spot.right, "O" if spot.name == "oracle" else "S") for spot in spots if spot not in others]
-    letters = dict(zip("abcdefghijklm", others, strict=False))
-    marks += [(spot.cost, spot.right, letter) for letter, spot in letters.items()]
+    found = [*_mixes(others, strong), *(_policy(point, strong) for point in certificate.curve)]
+    found.append(Mark("S", strong.cost, strong.right, short(strong.name)))
+    found += [Mark("O", spot.cost, spot.right, "oracle") for spot in spots if spot.name == "oracle"]
+    letters = zip("abcdefghijklm", others, strict=False)
+    found += [Mark(letter, spot.cost, spot.right, short(spot.name)) for letter, spot in letters]
     if certificate.chosen is not None:
-        marks.append((*_policy(certificate.chosen, strong)[:2], "X"))
-    named = ", ".join(f"{letter} {short(spot.name)}" for letter, spot in letters.items())
-    legend = f"S {short(strong.name)}, {named}, O oracle, X chosen, + other policies, . mixes by chance"
-    title = Text("Right answers over cost (the strong model's = 100 %)", style="bold")
-    return Group(title, *_plot(marks), Text(legend))
+        found.append(replace(_policy(certificate.chosen, strong), letter="X", name="chosen"))
+    return found
 
 
-def _mixes(others: Sequence[Spot], strong: Spot) -> Iterator[tuple[float, float, str]]:
+def _mixes(others: Sequence[Spot], strong: Spot) -> Iterator[Mark]:
     for spot in others:
         for step in range(1, 20):
             share = step / 20
             cost, right = (1 - share) * spot.cost + share * strong.cost, (1 - share) * spot.right + share * strong.right
-            yield cost, right, "."
+            yield Mark(".", cost, right)
 
 
-def _policy(point: Point, strong: Spot) -> tuple[float, float, str]:
-    return 1 - point.saving, strong.right - point.pairs.loss, "+"
+def _policy(point: Point, strong: Spot) -> Mark:
+    return Mark("+", 1 - point.saving, strong.right - point.pairs.loss)
 
 
-def _plot(marks: Sequence[tuple[float, float, str]]) -> Iterator[Text]:
-    """Later marks lie over earlier ones."""
-    right = max(cost for cost, _, _ in marks)
-    low, high = min(y for _, y, _ in marks), max(y for _, y, _ in marks)
+def _plot(points: Sequence[tuple[float, float, str]]) -> Iterator[Text]:
+    right = max(cost for cost, _, _ in points)
+    low, high = min(y for _, y, _ in points), max(y for _, y, _ in points)
     field = [[" "] * (_WIDTH + 1) for _ in range(_HEIGHT + 1)]
-    for cost, y, mark in marks:
+    for cost, y, mark in points:
         field[round(_HEIGHT * (high - y) / ((high - low) or 1))][round(_WIDTH * cost / (right or 1))] = mark
     for number, line in enumerate(field):
         label = f"{high - (high - low) * number / _HEIGHT:6.1%}" if number % 5 == 0 else " " * 6

@@ -26,6 +26,7 @@ from fivelevers.levers.routing.artifact import Artifact, TokenPrice
 from fivelevers.levers.routing.bound import Bound, Pairs
 from fivelevers.levers.routing.certify import Certificate, Point, Promise, Verdict
 from fivelevers.levers.routing.model import Model, Weights
+from fivelevers.levers.routing.overview import Line, Overview, Spot
 from fivelevers.levers.routing.watch import Mix
 
 VERSION: Final = 1
@@ -88,6 +89,7 @@ def header(artifact: Artifact) -> dict[str, Any]:
         "mix": asdict(artifact.mix),
         "routes": list(artifact.model.routes),
         "curve": [asdict(point) for point in made.curve],
+        "overview": artifact.overview and asdict(artifact.overview),
     }
 
 
@@ -117,6 +119,7 @@ def _artifact(head: Mapping[str, Any], arrays: bytes) -> Artifact:
         prices={name: _token_price(price) for name, price in head["models"].items()},
         seen=found["seen"],
         report=_point(head["report"]),
+        overview=_overview(head.get("overview")),
     )
 
 
@@ -135,6 +138,12 @@ def _certificate(head: Mapping[str, Any]) -> Certificate:
 
 def _point(found: Mapping[str, Any] | None) -> Point | None:
     return Point(**{**found, "pairs": Pairs(**found["pairs"])}) if found else None
+
+
+def _overview(found: Mapping[str, Any] | None) -> Overview | None:
+    if not found:
+        return None
+    return Overview(tuple(Line(**line) for line in found["lines"]), tuple(Spot(**spot) for spot in found["spots"]))
 
 
 def _token_price(found: Mapping[str, str] | None) -> TokenPrice | None:

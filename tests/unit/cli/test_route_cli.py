@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -48,20 +49,29 @@ def run(*words: object) -> Result:
     return CliRunner().invoke(app, ["route", *map(str, words)], env={"COLUMNS": "80"})
 
 
+SHOWN = ("simple", "accuracy_delta", "S large, a small, O oracle, X chosen", "Verdict: route.")
+
+
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory, price_map: Path) -> Path:
     folder = tmp_path_factory.mktemp("route")
     file = labelled(folder / "labelled.jsonl", 3000, 1)
     done = run("fit", file, "--out", folder / "support.route", "--epsilon", 0.03, "--price-map", price_map)
     assert done.exit_code == 0, done.output
-    for shown in ("simple", "accuracy_delta", "S large, a small, O oracle, X chosen", "Verdict: route."):
+    for shown in SHOWN:
         assert shown in done.stdout
     return folder / "support.route"
 
 
 def test_what_was_fitted_is_shown_and_holds_at_its_prices(artifact: Path, price_map: Path, tmp_path: Path) -> None:
-    done = run("show", artifact, "--price-map", price_map)
-    assert done.exit_code == 0
+    drawn = tmp_path / "picture.svg"
+    done = run("show", artifact, "--price-map", price_map, "--picture", drawn)
+    assert done.exit_code == 0, done.output
+    for shown in SHOWN:
+        assert shown in done.stdout
+    root = ElementTree.fromstring(drawn.read_text())  # noqa: S314  our own
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"large", "small", "oracle", "chosen"} <= set(texts)
     assert "Holds for large at $2 in, $8 out per million tokens." in done.stdout
     dearer = write_map(tmp_path / "map.json", large_usd=0.000001)
     done = run("show", artifact, "--price-map", dearer, "--json")

@@ -14,6 +14,7 @@ from fivelevers.levers.routing.certify import Certificate, Point, Verdict
 from fivelevers.levers.routing.choose import choose, turning_points
 from fivelevers.levers.routing.features import Features
 from fivelevers.levers.routing.model import Model
+from fivelevers.levers.routing.overview import Overview
 from fivelevers.levers.routing.watch import Mix
 from fivelevers.prices import Kind, PriceBook
 
@@ -53,7 +54,7 @@ class Decision:
 class Artifact:
     """``made_at`` in seconds since the epoch; ``fitted_on`` prompts; ``prices`` of each model, None where only costs
     were known. ``report``: the chosen policy on prompts that nothing was decided by. ``seen``: marks of the prompts it
-    was fitted to, which can never certify it.
+    was fitted to, which can never certify it. ``overview``: for people.
     """
 
     made_at: float
@@ -64,6 +65,7 @@ class Artifact:
     prices: Mapping[str, TokenPrice | None]
     seen: NDArray[np.uint32]
     report: Point | None = None
+    overview: Overview | None = None
 
     def decide(
         self,

@@ -87,6 +87,7 @@ def recertify(
         mix=_mix(tried, model.models.index(strong)),
         prices={name: (prices or {}).get(name) for name in model.models},
         report=None,
+        overview=None,
     )
 
 

@@ -43,6 +43,18 @@ class Spot:
     right: float
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What people look at beside the certificate: every model by tier, and alone."""
+
+    lines: tuple[Line, ...]
+    spots: tuple[Spot, ...]
+
+
+def overview(judged: Judged, strong: str) -> Overview:
+    return Overview(tuple(by_tier(judged, strong)), tuple(spots(judged.examples, strong)))
+
+
 def by_tier(judged: Judged, strong: str) -> list[Line]:
     """Every model on every tier that has prompts, cheapest first; prompts of unknown routes are in none."""
     belief = judged.success.mean(axis=1)
