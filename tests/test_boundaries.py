@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "answer_caching",
         "answer_judging",
         "answer_guard",
+        "lever_guard",
         "batched",
         "route_benchmark",
     ),

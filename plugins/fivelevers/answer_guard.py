@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from fivelevers import metrics
 from fivelevers.errors import CalibrationError, StoreError
 from fivelevers.levers.semantic_cache.bound import Rolling
 from fivelevers.levers.semantic_cache.calibration import Calibration
@@ -52,6 +53,7 @@ class AnswerGuard:
         except StoreError as error:
             _log.error("fivelevers: %s must go back to shadow and can not: %s: %s", made.route, reason, error)
         else:
+            metrics.count_retreat(made.route, LEVER)
             _log.warning("fivelevers: semantic_cache on %s goes back to shadow: %s", made.route, reason)
 
 

@@ -251,6 +251,7 @@ def settle(
         end_user=end_user_digest(plan.caller.end_user) if plan.caller.end_user else None,
         skipped=plan.skipped,
         charged_to=charged_to,
+        prompt_chars=plan.request.chars,
     )
 
 

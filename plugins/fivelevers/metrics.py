@@ -49,6 +49,9 @@ store_changes = Counter(
     "fivelevers_store_changes", "Times that a lever's store was left alone (away), and was used again (back).",
     ["lever", "state"], registry=registry,
 )  # fmt: skip
+retreats = Counter(
+    "fivelevers_retreats", "Times that a guard put a lever back to shadow.", ["route", "lever"], registry=registry
+)
 prefix_lost_tokens = Counter(
     "fivelevers_prefix_lost_tokens", "Prompt tokens behind the first difference of like prompts.", ["route", "model"],
     registry=registry,
@@ -148,6 +151,10 @@ def count_outcome(seen: OutcomeSeen) -> None:
     outcomes.labels(seen.outcome.value, seen.source.value).inc()
 
 
+def count_retreat(route: str, lever: str) -> None:
+    retreats.labels(route, lever).inc()
+
+
 def time_decision(route: str, took_s: float) -> None:
     _child(decision_seconds, route).observe(took_s)
 
@@ -170,9 +177,7 @@ def count_in_lane(result: str) -> None:
     _child(lane_requests, result).inc()
 
 
-def show_lane(
-    queued: Mapping[str, int], *, overdue_s: float, at_providers: int, asked_live: int, untold: int
-) -> None:
+def show_lane(queued: Mapping[str, int], *, overdue_s: float, at_providers: int, asked_live: int, untold: int) -> None:
     """What the lane holds; ``queued`` by model."""
     for model, count in queued.items():
         lane_queued.labels(model).set(count)

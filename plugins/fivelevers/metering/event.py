@@ -36,7 +36,8 @@ class Attempt:
     ``treated`` the levers that were on for the session; ``skipped`` those that a way out took away; ``error`` the class
     of the failure; ``cost_parts`` is ``cost_usd`` by kind of token; ``failure_cost_usd`` what the route charges for an
     answer that failed; ``asked_at`` when the request came in; ``digest`` what was asked, ``repeat_window_s`` None where
-    asking it again says nothing. ``charged_to`` names the lever whose own call this is (a judge's, an embedder's), made
+    asking it again says nothing. ``prompt_chars`` is the length of what was asked, before any lever touched it.
+    ``charged_to`` names the lever whose own call this is (a judge's, an embedder's), made
     about the request ``request_id``: on the bill, and no attempt to answer it.
     """
 
@@ -81,6 +82,7 @@ class Attempt:
     skipped: tuple[str, ...] = ()
     end_user: str | None = None  # a digest (policy.end_user_digest): found again by who knows the name, read by nobody
     charged_to: str | None = None
+    prompt_chars: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ attempts = Table(
     Column("repeat_window_s", Float),
     Column("end_user", String(32)),
     Column("charged_to", String(16)),
+    Column("prompt_chars", Integer, nullable=False, server_default="0"),
     Index("attempt_by_digest", "session", "digest"),
 )
 
@@ -189,6 +190,16 @@ calibrations = Table(
     Column("lever", String(16), nullable=False),
     Column("actor", String, nullable=False),
     Column("detail", _JSON, nullable=False),
+)
+
+guards = Table(
+    "guard",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("route", String(63), nullable=False),
+    Column("lever", String(16), nullable=False),
+    Column("arms", String(32), nullable=False),
 )
 
 _LONGEST_TAG = 256  # PostgreSQL indexes no text of more than 2,700 bytes

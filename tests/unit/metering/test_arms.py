@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fivelevers.metering.arms import Arm, assign, unit_interval
+from fivelevers.metering.arms import Arm, assign, contrasts, unit_interval
 from fivelevers.order import LEVER_NAMES
 
 shares = st.floats(0, 1)
@@ -76,3 +76,20 @@ def test_no_share_is_nobody() -> None:
 def test_a_share_beyond_0_to_1_is_refused(holdout: float, share: float) -> None:
     with pytest.raises(ValueError, match=r"(holdout|batch): .* is not in 0\.\.1"):
         assign(0.5, holdout, {"batch": share})
+
+
+@given(st.dictionaries(st.sampled_from(LEVER_NAMES), st.integers(0, 100)), st.floats(0, 0.5))
+def test_a_contrast_compares_neighbours_that_differ_by_its_levers_alone(whole: dict[str, int], holdout: float) -> None:
+    given_shares = {lever: percent / 100 for lever, percent in whole.items()}
+    for contrast in contrasts(given_shares, LEVER_NAMES):
+        share = given_shares[contrast.lever]
+        border = holdout + share * (1 - holdout)
+        assert {given_shares[lever] for lever in contrast.inside - contrast.outside} == {share}
+        assert assign(nextafter(border, 0), holdout, given_shares).treated == contrast.inside
+        if border < 1:
+            assert assign(border, holdout, given_shares).treated == contrast.outside
+
+
+def test_one_contrast_for_each_share_of_the_last_lever_adopted() -> None:
+    found = contrasts({"prompt_cache": 1.0, "semantic_cache": 1.0, "routing": 0.1, "quantization": 0.0}, LEVER_NAMES)
+    assert [one.lever for one in found] == ["routing", "semantic_cache"]

@@ -77,6 +77,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         request, hints = reading.request_of(data, call_type)
         asked_at = reading.arrived_at(data, time.time())
         policy = self.state.policy.current()
+        self.state.lever_guard.ensure()
         plan = prepare(
             request,
             hints,

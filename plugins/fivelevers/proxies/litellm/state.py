@@ -14,6 +14,7 @@ from fivelevers import metrics
 from fivelevers.answer_guard import AnswerGuard
 from fivelevers.errors import PriceError
 from fivelevers.lane.watch import LaneWatch
+from fivelevers.lever_guard import LeverGuard
 from fivelevers.levers.semantic_cache.calibration import Calibration
 from fivelevers.levers.semantic_cache.verify import Spent
 from fivelevers.meter import Meter
@@ -70,6 +71,7 @@ class State:
     answers: Answers = field(default_factory=lambda: Answers(""))
     calibrations: Calibrations = field(default_factory=lambda: Calibrations("", "semantic_cache", _nothing))
     guard: AnswerGuard = field(default_factory=lambda: AnswerGuard(lambda: EMPTY, Switches("", "")))
+    lever_guard: LeverGuard = field(default_factory=lambda: LeverGuard(lambda: EMPTY, Switches("", ""), "", ""))
     embedders: Embedders = field(default_factory=Embedders)
     lane: LaneWatch = field(default_factory=LaneWatch)
     judge_spend: JudgeSpend = field(default_factory=lambda: JudgeSpend(""))
@@ -107,6 +109,7 @@ class State:
             answers=Answers(answers_url(os.environ)),
             calibrations=Calibrations(meter.ledger_url, "semantic_cache", guard.audited),
             guard=guard,
+            lever_guard=LeverGuard(file.current, switches, redis_url, meter.ledger_url),
             judge_spend=JudgeSpend(answers_url(os.environ)),
             artifacts=RouteArtifacts(file.path.parent if file.path else None, prices),
             routed=Routed(redis_url),

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from fivelevers.errors import LedgerError
 
-HEAD = "0002"
+HEAD = "0003"
 REVISION_TABLE = "fivelevers_revision"  # a name of our own: the database may hold other programs' tables
 
 _ADVISORY_LOCK = int.from_bytes(b"5levers", "big")
