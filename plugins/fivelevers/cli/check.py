@@ -70,6 +70,7 @@ def _policy(path: Path, url: str, console: Console) -> int:
     if reading.policy is not None:
         _memory(reading.policy, console)
         _lane(reading.policy, console)
+        _unguarded(reading.policy, console)
     if reading.policy is not None:
         routes = len(reading.policy.routes)
         console.print(f"{path}: policy {reading.policy.hash}, {routes} routes", markup=False, soft_wrap=True)
@@ -122,6 +123,16 @@ def _lane(policy: Policy, console: Console) -> None:
         rule = "has no Redis to keep accepted requests in, so that all are asked live"
         fix = "set FIVELEVERS_LANE_REDIS_URL for every proxy: a Redis of its own, with noeviction and appendonly"
         _say(console, "warning", Problem("batch", ", ".join(batching), rule, fix))
+
+
+def _unguarded(policy: Policy, console: Console) -> None:
+    """Say where the guard has nothing to compare a lever with."""
+    for route in policy.routes:
+        whole = [name for name, share in route.shares.items() if share == 1 and name != "batch"]
+        if whole and not route.holdout:
+            rule = "on for everybody and without a holdout, so that no guard can call it back"
+            fix = "set a holdout (0.02), or percent to 50 until it is proven"
+            _say(console, "warning", Problem(f"routes.{route.name}", ", ".join(whole), rule, fix))
 
 
 def _lane_redis(console: Console) -> int:

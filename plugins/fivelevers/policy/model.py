@@ -133,7 +133,7 @@ class Route(Strict):
     repeat_window_s: StrictFloat = Field(default=600.0, gt=0)
     """Seconds after an answer within which a repeat speaks of it."""
     max_success_loss: StrictFloat = Field(default=0.02, ge=0, le=1)
-    """By how much of the success rate a lever may fall behind the holdout before it retreats (0.02: 2 points)."""
+    """By how much of the success rate a lever may fall behind its control before it retreats (0.02: 2 points)."""
     validators: tuple[Validator, ...] = ()
     """An answer is a success when all of these pass, and a failure when one does not."""
     levers: Levers = Levers()
