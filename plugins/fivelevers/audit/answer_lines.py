@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from itertools import accumulate
 from math import sqrt
 from statistics import NormalDist
 
 ZERO = Decimal(0)
+NEAR = tuple(round(0.80 + at / 100, 2) for at in range(20))
 _Z = NormalDist().inv_cdf(0.975)
 
 
@@ -61,7 +64,7 @@ class AnswerLine:
     ``asked``: questions that were no duplicates; ``looked_at``: how many of them were looked up, ``alone`` of them with
     a system prompt, tools, parameters or history that no other question has; ``similar``: those that
     had been given a similar one's answer. Of these the log has both answers of ``compared``; in ``agreed`` they are the
-    same but for their looks.
+    same but for their looks. ``nearest``: questions whose nearest earlier one was as similar as the step of ``NEAR``.
     """
 
     route: str
@@ -82,6 +85,19 @@ class AnswerLine:
     similar: Sum = field(default_factory=Sum)
     compared: int = 0
     agreed: int = 0
+    nearest: list[int] = field(default_factory=lambda: [0] * len(NEAR))
+
+    def near(self, similarity: float) -> None:
+        """Count a question by the similarity of its nearest earlier one."""
+        at = bisect_right(NEAR, similarity) - 1
+        if at >= 0:
+            self.nearest[at] += 1
+
+    def curve(self) -> list[tuple[float, float, float, float]]:
+        """(similarity, share of the questions that had one so similar before them, and its 95 % interval)."""
+        sums = list(accumulate(reversed(self.nearest)))[::-1]
+        shares = ((at, hits) for at, hits in zip(NEAR, sums, strict=True) if self.looked_at)
+        return [(at, hits / self.looked_at, *wilson(hits, self.looked_at)) for at, hits in shares]
 
     @property
     def duplicates(self) -> int:

@@ -17,6 +17,7 @@ from fivelevers.audit.lines import ACTS_ON, ZERO, Line
 from fivelevers.audit.waste import NeverRead
 from fivelevers.levers.prompt_cache.prefix import prefix_of
 from fivelevers.levers.prompt_cache.replay import Replay
+from fivelevers.levers.prompt_cache.reuse import Gaps
 from fivelevers.levers.prompt_cache.terms import Style
 from fivelevers.metering.cost import Unknown, cost, rounded
 from fivelevers.prices import Kind, Price, PriceBook
@@ -60,6 +61,10 @@ class PromptCacheAudit:
     def lines(self) -> list[Line]:
         """Those with the dearest input first."""
         return sorted(self._lines.values(), key=lambda line: (-line.input_usd, line.route, line.model))
+
+    def gaps(self) -> dict[str, Gaps]:
+        """By route, of the calls whose prompts are in the log."""
+        return self._replay.gaps()
 
     def _follow_writes(self, call: LoggedCall, price: Price, terms: CacheTerms, line: Line) -> None:
         """Find the writes that nobody read: of all routes together, since they share the provider's cache."""

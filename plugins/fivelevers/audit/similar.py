@@ -55,7 +55,10 @@ class _Store:
 
     def take(self, row: int, asking: Asking) -> None:
         signature = signature_of(asking.text)
-        decision = decide(signature, self._nearest(row, asking.at), _SETTINGS, _RULE)
+        neighbours = self._nearest(row, asking.at)
+        if neighbours:
+            asking.line.near(neighbours[0].similarity)
+        decision = decide(signature, neighbours, _SETTINGS, _RULE)
         asking.line.looked_at += 1
         if decision.served and decision.answer is not None:
             self._count(asking, self.said[decision.answer])

@@ -167,6 +167,7 @@ def _similar_record(found: AnswerLine, done: Pass) -> dict[str, Any]:
         "hits": found.similar.calls,
         "rate": share,
         "rate_95": [low, high],
+        "by_similarity": [[round(value, 6) for value in point] for point in found.curve()],
         "answers_compared": found.compared,
         "answers_the_same": found.agreed,
         "judged": 0,

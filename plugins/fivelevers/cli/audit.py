@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,7 @@ def audit(
     prices: Prices = "",
     price_map: PriceMap = "",
     as_json: AsJson = False,
+    html: Annotated[Path | None, typer.Option(help="Write it as a page too, one file that opens offline.")] = None,
     show_text: ShowText = False,
 ) -> None:
     """What the levers would have saved on the traffic of your logs. Offline: nothing is sent anywhere.
@@ -57,27 +59,34 @@ def audit(
     from fivelevers.audit.calls import with_provider
     from fivelevers.audit.prompt_cache import PromptCacheAudit
     from fivelevers.audit.semantic_cache import SemanticCacheAudit
-    from fivelevers.cli.audit_tables import audit_json, audit_tables
+    from fivelevers.audit.spending import Spending
+    from fivelevers.cli.audit_tables import audit_record, audit_tables
+    from fivelevers.pages.audit_page import audit_page
     from fivelevers.policy import load
     from fivelevers.providers.minilm import installed
 
     try:
         book = price_book(prices, price_map)
         told, answers, batch = PromptCacheAudit(book), SemanticCacheAudit(similar=installed()), BatchAudit(book)
+        spending = Spending()
 
         def see(call: LoggedCall, route: str) -> None:
             call = with_provider(call, book)
             charge = told.see(call, route)
             batch.see(call, route, charge, answers.see(call, route, charge))
+            spending.see(call, route, charge)
 
         done = go_through(logs, by, load(Path(policy)) if policy else None, see)
         if answers.similar:
             _look_up(answers)
+        record = audit_record(told, answers, batch, done, by, spending=spending, show_text=show_text)
+        if html is not None:
+            html.write_text(audit_page(record), encoding="utf-8")
     except (FiveLeversError, OSError) as error:
         Console(stderr=True, highlight=False).print(f"fivelevers audit: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
     if as_json:
-        print(audit_json(told, answers, batch, done, by, show_text=show_text))  # noqa: T201
+        print(json.dumps(record, indent=2))  # noqa: T201
     else:
         Console(highlight=False).print(audit_tables(told, answers, batch, done, by, show_text=show_text))
     raise typer.Exit(0 if done.account.calls else 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,12 +18,14 @@ from fivelevers.audit.calls import Text as Kept
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
 from fivelevers.audit.prompt_cache import PromptCacheAudit
 from fivelevers.audit.semantic_cache import SemanticCacheAudit
+from fivelevers.audit.spending import Spending
 from fivelevers.cli.answer_tables import answer_notes, answer_record, answer_table
 from fivelevers.cli.batch_tables import batch_notes, batch_record, batch_table
 from fivelevers.cli.difference_tables import difference_records, difference_tables
 from fivelevers.cli.logs import Pass
 from fivelevers.cli.savings import a_month, as_json, in_words
 from fivelevers.cli.tables import money, short, table, usd
+from fivelevers.levers.prompt_cache.reuse import EDGES_S, Gaps
 from fivelevers.levers.prompt_cache.terms import Style
 
 _TOO_SHORT_S = 86_400.0
@@ -156,31 +157,53 @@ def _account(account: Account) -> Iterator[str]:
         yield f"{what}: {left.rows:,} x {reason.value} (the first: {left.first})."
 
 
-def audit_json(
-    told: PromptCacheAudit, answers: SemanticCacheAudit, batch: BatchAudit, done: Pass, by: str, *, show_text: bool
-) -> str:
+def audit_record(
+    told: PromptCacheAudit,
+    answers: SemanticCacheAudit,
+    batch: BatchAudit,
+    done: Pass,
+    by: str,
+    *,
+    spending: Spending,
+    show_text: bool,
+) -> dict[str, Any]:
+    """All of it, ready for JSON: what `--json` prints and the page is drawn from."""
     lines, lever_3, tally = told.lines(), batch.lines(), told.differences.tally
     examples = told.differences.examples if show_text else {}
-    return json.dumps(
-        {
-            "period": {"first": done.first, "last": done.last, "seconds": done.span_s} if done.account.calls else None,
-            "rows": done.account.rows,
-            "calls": done.account.calls,
-            "left_out": [
-                {"reason": reason.value, "rows": left.rows, "first": left.first, "damaged": reason in DAMAGE}
-                for reason, left in done.account.left.items()
-            ],
-            "prompts": {kept.value: count for kept, count in done.account.texts.items()},
-            "lines": [_record(line, answers, lever_3, done, by) for line in lines],
-            "differences": difference_records(tally.sums(), by, examples),
-            "assumptions": [*_ASSUMPTIONS] if any(line.saving for line in lines) else [],
-            "notes": [
-                *(*_found(lines), *_not_known(lines, done)),
-                *(*answer_notes(answers, done), *batch_notes(lines, lever_3)),
-            ],
-        },
-        indent=2,
-    )
+    return {
+        "by": by,
+        "period": {"first": done.first, "last": done.last, "seconds": done.span_s} if done.account.calls else None,
+        "rows": done.account.rows,
+        "calls": done.account.calls,
+        "left_out": [
+            {"reason": reason.value, "rows": left.rows, "first": left.first, "damaged": reason in DAMAGE}
+            for reason, left in done.account.left.items()
+        ],
+        "prompts": {kept.value: count for kept, count in done.account.texts.items()},
+        "lines": [_record(line, answers, lever_3, done, by) for line in lines],
+        "spent": _spent_record(spending),
+        "reuse_gaps": [_gaps_record(route, gaps) for route, gaps in told.gaps().items()],
+        "differences": difference_records(tally.sums(), by, examples),
+        "assumptions": [*_ASSUMPTIONS] if any(line.saving for line in lines) else [],
+        "notes": [
+            *(*_found(lines), *_not_known(lines, done)),
+            *(*answer_notes(answers, done), *batch_notes(lines, lever_3)),
+        ],
+    }
+
+
+def _spent_record(spending: Spending) -> dict[str, Any]:
+    step_s, steps = spending.steps()
+    told = [
+        {"route": one.route, "at": one.at, "calls": one.calls, "tokens": one.tokens, "cost_usd": usd(one.usd)}
+        for one in steps
+    ]
+    return {"step_s": step_s, "steps": told}
+
+
+def _gaps_record(route: str, gaps: Gaps) -> dict[str, Any]:
+    """Prefixes are counted at each of their blocks; ``again`` by the end of the gap, in seconds."""
+    return {"route": route, "visits": gaps.visits, "again": dict(zip(EDGES_S, gaps.again, strict=True))}
 
 
 def _record(line: Line, answers: SemanticCacheAudit, lever_3: BatchLines, done: Pass, by: str) -> dict[str, Any]:

@@ -45,6 +45,11 @@ def day(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%-d %b}"
 
 
+def hour(at: float) -> str:
+    """Day and hour (UTC)."""
+    return f"{datetime.fromtimestamp(at, UTC):%-d %b %H:%M}"
+
+
 def full_day(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%-d %B %Y}"
 

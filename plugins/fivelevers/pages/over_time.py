@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fivelevers.pages.markup import Markup, element
-from fivelevers.pages.numbers import DAY_S, day, dollars, on_axis, ticks
+from fivelevers.pages.numbers import DAY_S, day, dollars, hour, on_axis, ticks
 from fivelevers.pages.parts import Draw, svg, words
 
 _LEFT, _FOOT, _TOP = 52.0, 22.0, 8.0
@@ -36,6 +36,10 @@ class Span:
         steps = (self.last - self.first) / self.step_s + 1
         return _LEFT + (width - _LEFT) * ((at - self.first) / self.step_s + 0.5) / steps
 
+    def label(self, at: float) -> str:
+        """The step's day, or its hour."""
+        return day(at) if self.step_s >= DAY_S else hour(at)
+
     def x_step(self, width: float) -> float:
         return (width - _LEFT) / ((self.last - self.first) / self.step_s + 1)
 
@@ -49,14 +53,16 @@ def line(title: str, points: Sequence[Point], span: Span, colour: str) -> Markup
     bands = [_band(run, span, y, colour) for run in runs if all(point.low is not None for point in run)]
     lines = [_polyline(run, span, y, colour) for run in runs]
     dots = [_dot(point, span, y, colour, alone=len(points) < 40) for point in points]
-    told = "; ".join(f"{day(point.at)}: {_with_interval(point)}" for point in points[:: max(len(points) // 12, 1)])
+    told = "; ".join(
+        f"{span.label(point.at)}: {_with_interval(point)}" for point in points[:: max(len(points) // 12, 1)]
+    )
     frame = (*_grid(marks, y, width), *_days(span, width, height))
     return svg(width, height, title, told or "No value is known.", *frame, *bands, *lines, *dots)
 
 
 def columns(title: str, before: Sequence[Point], after: Sequence[Point], span: Span) -> Draw:
     """What each step cost, in front of what it had cost without us."""
-    told = "; ".join(f"{day(one.at)}: {dollars(one.usd)}" for one in after[:: max(len(after) // 16, 1)])
+    told = "; ".join(f"{span.label(one.at)}: {dollars(one.usd)}" for one in after[:: max(len(after) // 16, 1)])
     marks = ticks(max((point.usd for point in (*before, *after)), default=0.0))
 
     def draw(width: float) -> Markup:
@@ -85,10 +91,10 @@ def _grid(marks: Sequence[float], y: Callable[[float], float], width: float) -> 
 def _days(span: Span, width: float, height: float) -> Iterator[Markup]:
     """The first and the last step, and as many between them as there is room for."""
     steps = round((span.last - span.first) / span.step_s)
-    every = next(n for n in (1, 2, 7, 14, 28, 91, 364, steps + 1) if n * span.x_step(width) >= 58 or n > steps)
+    every = next(n for n in (1, 2, 3, 7, 14, 28, 91, 364, steps + 1) if n * span.x_step(width) >= 58 or n > steps)
     for at in range(0, steps + 1, every):
         moment = span.first + at * span.step_s
-        yield words(day(moment), span.x(moment, width), height - 4, "soft", "middle")
+        yield words(span.label(moment), span.x(moment, width), height - 4, "soft", "middle")
 
 
 def _runs(points: Sequence[Point], step_s: float) -> Iterator[list[Point]]:
@@ -116,7 +122,7 @@ def _polyline(run: Sequence[Point], span: Span, y: Callable[[float], float], col
 
 def _dot(point: Point, span: Span, y: Callable[[float], float], colour: str, *, alone: bool) -> Markup:
     """A mark to point at; with a whisker where there is no band around it."""
-    x, title = span.x(point.at, LINE_WIDTH), element("title", f"{day(point.at)}: {_with_interval(point)}")
+    x, title = span.x(point.at, LINE_WIDTH), element("title", f"{span.label(point.at)}: {_with_interval(point)}")
     paint = f"var(--{colour})"
     dot = element("circle", title, cx=x, cy=y(point.usd), r=2.6 if alone else 1.5, fill=paint)
     if point.low is None or point.high is None:
@@ -134,7 +140,7 @@ def _with_interval(point: Point) -> str:
 
 def _column(point: Point, span: Span, y: Callable[[float], float], width: float, colour: str) -> Markup:
     wide = min(span.x_step(width) * 0.72, 40.0)
-    title = element("title", f"{day(point.at)}: {dollars(point.usd)}")
+    title = element("title", f"{span.label(point.at)}: {dollars(point.usd)}")
     left, top = span.x(point.at, width) - wide / 2, y(point.usd)
     return element("rect", title, x=left, y=top, width=wide, height=y(0.0) - top, fill=f"var(--{colour})", rx=1)
 

@@ -49,6 +49,9 @@ svg .rule { stroke: var(--rule); } svg .join { stroke: var(--faint); stroke-dash
 .narrow { display: none; }
 .pairs { display: grid; gap: 26px 34px; margin-top: 16px; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 360px), 1fr)); gap: 6px 34px; }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 360px), 1fr));
+  gap: 22px 34px; margin-top: 14px; }
+.panels figure { margin: 0; } .panels figcaption { margin: 0 0 4px; } .panels h3 { margin: 0; }
 .pair h3 { grid-column: 1 / -1; margin: 0; }
 .pair figure { margin: 0; } .pair figcaption { margin: 0 0 2px; }
 .halves { display: grid; grid-template-columns: 1fr 1fr; gap: 0 20px; align-items: start; }

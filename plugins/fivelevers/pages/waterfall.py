@@ -15,7 +15,7 @@ _ROW, _BAR, _TEXT, _FOOT = 42.0, 14.0, 14.0, 26.0
 @dataclass(frozen=True, slots=True)
 class Step:
     """One lever. ``sure``: USD that it took off by the bill; ``likely``: what it took off by estimate. Negative: it
-    cost more. ``told`` stands beside it where there is nothing to draw."""
+    cost more. ``told`` stands beside it; empty: their sum."""
 
     name: str
     colour: str
@@ -86,7 +86,7 @@ def _values(
 
 
 def _beside(step: Step) -> str:
-    return signed(-(step.sure + step.likely)) if step.sure or step.likely else step.told or "nothing"
+    return step.told or (signed(-(step.sure + step.likely)) if step.sure or step.likely else "nothing")
 
 
 def _bar(low: float, high: float, row: int, scale: float, colour: str, *, sure: bool) -> Markup:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fivelevers.levers.prompt_cache.breakpoints import Decision, decide
 from fivelevers.levers.prompt_cache.node import Node
 from fivelevers.levers.prompt_cache.prefix import Position
-from fivelevers.levers.prompt_cache.reuse import Hazards
+from fivelevers.levers.prompt_cache.reuse import Gaps, Hazards, gaps_of
 from fivelevers.levers.prompt_cache.terms import CachePrices, CacheRules
 
 NODES = 2_000_000  # some 500 MB; the ones that were touched longest ago go first
@@ -44,6 +44,10 @@ class Replay:
     def remembered(self) -> int:
         """Prefixes in memory."""
         return len(self._nodes)
+
+    def gaps(self) -> dict[str, Gaps]:
+        """How soon the prefixes of each route were seen again."""
+        return {route: gaps_of(hazards.counts) for route, hazards in self._hazards.items()}
 
     def _forget(self, now: float) -> None:
         while self._nodes and (len(self._nodes) > self._max_nodes or self._oldest().last_seen < now - MEMORY_S):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from fivelevers.levers.prompt_cache.classes import BIN_BITS, LEVELS, role_of
 from fivelevers.levers.prompt_cache.node import Role
@@ -73,6 +74,29 @@ def _needed(cohort: str, now: float) -> bool:
     if span_s is None or not cohort[1:].isdigit():
         return False
     return int(cohort[1:]) > now // span_s - _KEPT_COHORTS[cohort[0]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """Of so many ``visits`` of prefixes, how many were followed by another after each of ``EDGES_S``, and no sooner
+    than the one before it."""
+
+    visits: int
+    again: tuple[int, ...]
+
+
+def gaps_of(counts: Mapping[str, float]) -> Gaps:
+    """All weeks and classes together."""
+    visits, again = 0.0, [0.0] * len(EDGES_S)
+    for field, count in counts.items():
+        cohort, name, slot = field.split(".")
+        if cohort[0] != "w" or int(name) in (KEPT_CLASS, KEPT_CLASS + 1):
+            continue
+        if slot == "n":
+            visits += count
+        else:
+            again[int(slot)] += count
+    return Gaps(round(visits), tuple(round(count) for count in again))
 
 
 class Hazards:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fivelevers.levers.prompt_cache.classes import LEVELS, inner_class, role_of, shared_class, tip_class
 from fivelevers.levers.prompt_cache.node import Role
-from fivelevers.levers.prompt_cache.reuse import EDGES_S, Hazards, entered, expired, resolved, trusted
+from fivelevers.levers.prompt_cache.reuse import EDGES_S, Hazards, entered, expired, gaps_of, resolved, trusted
 
 TIP = tip_class(Role.TIP, 3, 30.0, 500)
 START = 604_800.0 * 2800
@@ -108,3 +108,14 @@ def test_a_class_number_keeps_its_role_and_fits_two_bytes(
     assert role_of(inner_class(count, gap_s)) is Role.INNER
     assert all(0 < class_id < 1 << 16 for class_id in found)
     assert LEVELS[-1] == 0
+
+
+def test_gaps_count_visits_and_what_followed_them_of_all_classes() -> None:
+    counts: dict[str, float] = {}
+    for class_id, gap_s in ((inner_class(1, None), 30), (inner_class(2, 60), 200), (inner_class(3, None), 5000)):
+        for field in (*entered(class_id, 1000.0), *resolved(class_id, 1000.0, 1000.0 + gap_s)):
+            counts[field] = counts.get(field, 0.0) + 1
+    for field in trusted(300, 1000.0, kept=False):
+        counts[field] = 1.0
+    gaps = gaps_of(counts)
+    assert (gaps.visits, gaps.again[:2], sum(gaps.again)) == (3, (1, 1), 2)

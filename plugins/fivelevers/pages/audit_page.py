@@ -1,0 +1,309 @@
+"""An audit as a page: what each lever would save on what the ones before it left, and what no log tells.
+
+Drawn from what `fivelevers audit --json` prints, and from nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from fivelevers.order import LEVERS
+from fivelevers.pages.curves import Column, Share, columns, shares
+from fivelevers.pages.markup import Markup, element
+from fivelevers.pages.numbers import DAY_S, MINUS, count, dollars, full_day, percent
+from fivelevers.pages.over_time import Point, line, span_of
+from fivelevers.pages.parts import Tile, document, figure, folded, items, key, note, section, table, tiles
+from fivelevers.pages.waterfall import Step, waterfall
+
+Record = Mapping[str, Any]
+Ends = tuple[Decimal, Decimal]
+_MONTH_S: Final = 30 * DAY_S
+_SHOWN: Final = 6
+_ZERO: Final = Decimal(0)
+_NONE: Final = {
+    "routing": "not known: no log tells whether a cheaper model is as good",
+    "quantization": "not applicable where the models are a provider's",
+}
+
+
+def audit_page(record: Record) -> str:
+    """One HTML file."""
+    found = _savings(record)
+    title = _headline(record, found)
+    body = (
+        element("h1", title),
+        element("p", _lead(record), class_="lead"),
+        tiles(_tiles(record, found)),
+        _in_order(record, found),
+        _over_time(record),
+        _reuse(record),
+        _similar(record),
+        _differences(record),
+        _lines(record),
+        _told(record),
+    )
+    return document(f"{title} - fivelevers", *body, kind="audit")
+
+
+def _scale(record: Record) -> Decimal:
+    """From the log to a month at its rate; 1 where it is of one moment."""
+    seconds = (record["period"] or {}).get("seconds") or 0
+    return Decimal(_MONTH_S) / Decimal(seconds) if seconds else Decimal(1)
+
+
+def _span_word(record: Record) -> str:
+    return "a month" if (record["period"] or {}).get("seconds") else "in this log"
+
+
+def _cost(record: Record) -> Decimal:
+    """USD of all priced calls, at a month's rate."""
+    return sum((Decimal(one["cost_usd"] or 0) for one in record["lines"]), _ZERO) * _scale(record)
+
+
+def _savings(record: Record) -> dict[str, Ends]:
+    """USD by lever at a month's rate, (low, high), of the lines where it pays; a lever without figures is not in it."""
+    sums: dict[str, Ends] = {}
+    for one in record["lines"]:
+        for lever, told in one["projections"].items():
+            ends = _ends(told, record)
+            if ends is not None:
+                low, high = sums.get(lever, (_ZERO, _ZERO))
+                sums[lever] = low + max(ends[0], _ZERO), high + max(ends[1], _ZERO)
+    return sums
+
+
+def _ends(told: Record, record: Record) -> Ends | None:
+    saving = told.get("saving_usd")
+    if saving is None:
+        return None
+    low, high = (Decimal(end) * _scale(record) for end in saving)
+    return low, high
+
+
+def _headline(record: Record, found: Mapping[str, Ends]) -> str:
+    low, high = _sum(found.values())
+    if not record["calls"]:
+        return "No usable call is in these logs"
+    if high <= 0:
+        return f"Nothing of {dollars(_cost(record))} {_span_word(record)} is shown to be saved by these logs"
+    return f"{_range(low, high)} of {dollars(_cost(record))} {_span_word(record)} could be saved"
+
+
+def _sum(ends: Iterable[Ends]) -> Ends:
+    some = list(ends)
+    return sum((low for low, _ in some), _ZERO), sum((high for _, high in some), _ZERO)
+
+
+def _range(low: Decimal, high: Decimal) -> str:
+    ends = dollars(low), dollars(high)
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def _lead(record: Record) -> str:
+    period = record["period"]
+    if period is None:
+        return "Nothing could be read as a call: see below what the rows are."
+    first, last = full_day(period["first"]), full_day(period["last"])
+    days = first if first == last else f"{first} to {last}"
+    short = " The log is shorter than a day: take a month's figures as a hint." if period["seconds"] < DAY_S else ""
+    return f"{record['calls']:,} calls of {days} (UTC), projected in the order of the levers.{short}"
+
+
+def _tiles(record: Record, found: Mapping[str, Ends]) -> Iterator[Tile]:
+    tokens = sum(one["prompt_tokens"] + one["output_tokens"] for one in record["lines"])
+    cost, (low, high) = _cost(record), _sum(found.values())
+    in_log = cost / _scale(record)
+    yield Tile("Cost", dollars(cost), f"{_span_word(record)}; in the log {dollars(in_log)}")
+    share = f"{percent(low / cost, 0)} to {percent(high / cost, 0)} of it" if cost else ""
+    yield Tile("Could be saved", _range(low, high), share, "good" if high > 0 else "")
+    yield Tile("Cost per token", dollars(in_log * 1_000_000 / tokens) if tokens else "-", "for a million")
+    yield Tile("Cost per good answer", "not known", "a log has no outcomes; the proxy's report does")
+
+
+def _in_order(record: Record, found: Mapping[str, Ends]) -> Markup:
+    if not record["lines"]:
+        return Markup("")
+    cost = _cost(record)
+    steps = [_step(lever.number, lever.title, lever.name, found.get(lever.name)) for lever in LEVERS]
+    after = float(cost - _sum(found.values())[1])
+    drawn = waterfall("What is paid, lever by lever", ("Paid", float(cost)), steps, ("At best", after))
+    return section(
+        f"What each lever would take off, {_span_word(record)}",
+        note(
+            "Each lever is projected on what those before it left, and counted where it pays. The filled part is the "
+            "low end, the pale one reaches to the high end."
+        ),
+        figure(drawn),
+        key((("at least", "cost", True), ("at most", "cost", False))),
+    )
+
+
+def _step(number: int, title: str, name: str, ends: Ends | None) -> Step:
+    label = f"{number}  {title}"
+    if ends is None:
+        return Step(label, name, 0.0, told=_NONE.get(name, "not known").partition(":")[0])
+    low, high = (float(end) for end in ends)
+    return Step(label, name, low, high - low, f"{MINUS}{_range(*ends)}" if high else "")
+
+
+def _over_time(record: Record) -> Markup:
+    steps, step_s = record["spent"]["steps"], record["spent"]["step_s"]
+    if len({one["at"] for one in steps}) < 2:
+        return Markup("")
+    by_route: defaultdict[str, list[Record]] = defaultdict(list)
+    for one in steps:
+        by_route[one["route"]].append(one)
+    dearest = sorted(by_route.items(), key=lambda found: -sum(Decimal(one["cost_usd"]) for one in found[1]))
+    span, unit = span_of([one["at"] for one in steps], step_s), "an hour" if step_s < DAY_S else "a day"
+    pairs = []
+    for route, some in dearest[:_SHOWN]:
+        paid = [Point(one["at"], float(one["cost_usd"])) for one in some]
+        rates = [
+            Point(one["at"], 1e6 * float(one["cost_usd"]) / one["tokens"])
+            for one in some
+            if one["tokens"] and Decimal(one["cost_usd"])
+        ]
+        pairs.append(
+            element(
+                "div",
+                element("h3", route),
+                _small(f"$ {unit}", line(f"{route}: cost", paid, span, "cost")),
+                _small("$ for a million tokens", line(f"{route}: cost per token", rates, span, "cost")),
+                class_="pair",
+            )
+        )
+    return section(f"Cost over time, by {record['by']}", element("div", *pairs, class_="pairs"), _left(dearest))
+
+
+def _small(caption: str, drawn: Markup) -> Markup:
+    return element("figure", element("figcaption", caption), drawn)
+
+
+def _left(found: Sequence[object]) -> Markup:
+    more = len(found) - _SHOWN
+    return note(f"{more} more with lower cost are in the table below.") if more > 0 else Markup("")
+
+
+def _reuse(record: Record) -> Markup:
+    shown = [one for one in record["reuse_gaps"] if one["visits"]]
+    if not shown:
+        return Markup("")
+    shown.sort(key=lambda one: -one["visits"])
+    panels = [element("div", element("h3", one["route"]), _small(_seen(one), _gaps(one))) for one in shown[:_SHOWN]]
+    return section(
+        "How soon a prefix is seen again",
+        note(
+            "A cache entry pays where its prefix comes back within its lifetime: 5 minutes, or an hour at twice the "
+            "price of plain input (Anthropic), 30 minutes (OpenAI). What comes back later was written for nothing. "
+            "Counted is every block of a prompt at which an entry could end."
+        ),
+        element("div", *panels, class_="panels"),
+        key((("within 5 minutes", "prompt_cache", True), ("within the hour", "cost", True))),
+        _left(shown),
+    )
+
+
+def _seen(one: Record) -> str:
+    again = sum(one["again"].values())
+    return f"{percent(again / one['visits'], 0)} of {count(one['visits'])} visits were followed by another in an hour"
+
+
+def _gaps(one: Record) -> Markup:
+    edges = [(int(edge), seen) for edge, seen in one["again"].items()]
+    shown = [
+        Column(f"{edge // 60} min", seen / one["visits"], "prompt_cache" if edge <= 300 else "cost")
+        for edge, seen in edges
+    ]
+    return columns(f"{one['route']}: time until a prefix is seen again", shown)
+
+
+def _similar(record: Record) -> Markup:
+    found = [(one, told) for one in record["lines"] if (told := one["projections"]["semantic_cache"].get("similar"))]
+    found = [(one, told) for one, told in found if told["looked_at"] > told["alone"]]
+    if not found:
+        return Markup("")
+    found.sort(key=lambda pair: -pair[1]["looked_at"])
+    panels = [
+        element("div", element("h3", _name(one, record)), _small(_looked_up(told), _curve(_name(one, record), told)))
+        for one, told in found[:_SHOWN]
+    ]
+    return section(
+        "How similar a question is to those before it",
+        note(
+            "The share of the questions that had an earlier one at least so similar, with its 95 % interval. Similar "
+            "is not the same: nobody has judged these, so nothing similar is served before a calibration has shown on "
+            "the route's own traffic that at most 3 % of such answers are wrong."
+        ),
+        element("div", *panels, class_="panels"),
+        _left(found),
+    )
+
+
+def _looked_up(told: Record) -> str:
+    hits, least = told["hits"], told["judged_hits_needed"][0]
+    rate = f"{told['looked_at']:,} questions looked up; {hits:,} served by the strict rule"
+    days = told["days_to_judge_them"]
+    return f"{rate}; {least} judged hits take {days[0]:,.0f} days at least" if days else rate
+
+
+def _curve(name: str, told: Record) -> Markup:
+    points = [Share(*point) for point in told["by_similarity"]]
+    return shares(f"{name}: similarity of the nearest earlier question", points, "semantic_cache")
+
+
+def _name(one: Record, record: Record) -> str:
+    return f"{one[record['by']]}, {one['model']}" if record["by"] != "model" else str(one["model"])
+
+
+def _differences(record: Record) -> Markup:
+    found = record["differences"]
+    if not found:
+        return Markup("")
+    rows = [
+        (one["route"] if "route" in one else one.get(record["by"], ""), one["in_words"], one.get("fix") or "",
+         f"{one['times']:,}", count(one["tokens"]), dollars(Decimal(one["cost_usd"] or 0)))
+        for one in found[:12]
+    ]  # fmt: skip
+    lost = sum((Decimal(one["cost_usd"] or 0) for one in found), _ZERO)
+    title = f"Where like prompts part: {dollars(lost)} in this log" if lost else "Where like prompts part"
+    return section(title, table((record["by"].capitalize(), "What differs first", "What helps", "Times", "Tokens",
+                                 "Cost"), rows, texts=3))  # fmt: skip
+
+
+def _lines(record: Record) -> Markup:
+    if not record["lines"]:
+        return Markup("")
+    levers = [lever for lever in LEVERS if any(lever.name in one["projections"] for one in record["lines"])]
+    by, scale = record["by"], _scale(record)
+    head = (by.capitalize(), "Model", "Calls", "Cost", *(f"{lever.number} {lever.title}" for lever in levers))
+    rows = [
+        (
+            str(one[by]),
+            one["model"],
+            f"{one['calls']:,}",
+            dollars(Decimal(one["cost_usd"]) * scale) if one["cost_usd"] is not None else "no price",
+            *(_cell(one["projections"].get(lever.name, {}), record) for lever in levers),
+        )
+        for one in record["lines"]
+    ]
+    return section(f"Every {by} and model, {_span_word(record)}", table(head, rows, texts=2))
+
+
+def _cell(told: Record, record: Record) -> str:
+    ends = _ends(told, record)
+    return str(told.get("not_known") or "-") if ends is None else _range(*ends)
+
+
+def _told(record: Record) -> Markup:
+    left = [
+        f"{'Not read' if one['damaged'] else 'Left out'}: {one['rows']:,} rows, {one['reason']} (first {one['first']})."
+        for one in record["left_out"]
+    ]
+    return section(
+        "What this rests on, and what is not known",
+        items((*record["notes"], *left)),
+        folded("Assumptions of lever 1", items(record["assumptions"])) if record["assumptions"] else "",
+    )
