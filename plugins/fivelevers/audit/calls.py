@@ -53,6 +53,7 @@ class LoggedCall:
 
     ``route`` is None where the log does not know it. ``logged_usd``: what the log says that the call cost. ``request``
     and ``opening`` are None where ``text`` is not WHOLE; ``asked`` where the log does not tell what was asked.
+    ``good``: whether the answer did its job; None where the log does not say.
     """
 
     place: str
@@ -70,6 +71,7 @@ class LoggedCall:
     opening: Opening | None = None
     asked: Asked | None = None
     manner: Manner = NOTHING_TOLD
+    good: bool | None = None
 
 
 def with_provider(call: LoggedCall, prices: PriceBook) -> LoggedCall:

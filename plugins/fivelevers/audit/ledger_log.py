@@ -69,6 +69,7 @@ def _call(place: str, stored: StoredCall) -> LoggedCall:
         opening=opening,
         asked=_asked(stored, api, request),
         manner=manner_of(stored.request or {}, api=api, streamed=stored.stream),
+        good=stored.good,
     )
 
 

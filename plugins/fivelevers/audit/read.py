@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from fivelevers.audit import exchange, litellm_callback, litellm_spend
 from fivelevers.audit.calls import Account, LeftOutError, LoggedCall, Reason
+from fivelevers.audit.labels import label_in
 from fivelevers.audit.rows import Progress, rows
 
 _Reader = Callable[[str, Mapping[str, Any]], LoggedCall]
@@ -26,7 +28,7 @@ def read(name: str, account: Account, progress: Progress = lambda _: None) -> It
             account.leave(Reason.UNKNOWN, place)
             continue
         try:
-            call = reader(place, row)
+            call = replace(reader(place, row), good=label_in(row))
         except LeftOutError as error:
             account.leave(error.reason, place)
         else:

@@ -30,7 +30,7 @@ def answer_table(lines: list[Line], told: SemanticCacheAudit, done: Pass, by: st
     for line in lines:
         found = told.lines()[line.route, line.model]
         if found.may_be:
-            saving = a_month(_saving(line, found), done)
+            saving = a_month(answer_saving(line, found), done)
             cells = (f"{found.answered:,}", f"{found.at_once:,}", _similar(found), in_words(saving) if saving else "-")
         else:
             cells = ("-", "-", "-", "prompts not in the log" if found.unknown else "may answer none")
@@ -43,8 +43,8 @@ def _similar(found: AnswerLine) -> str:
     return "-" if rate is None else f"{rate[0]:.0%} ({100 * rate[1]:.0f}-{100 * rate[2]:.0f})"
 
 
-def _saving(line: Line, found: AnswerLine) -> Ends | None:
-    """None where the log does not tell, or no price is known."""
+def answer_saving(line: Line, found: AnswerLine) -> Ends | None:
+    """Over the log; None where the log does not tell, or no price is known."""
     if not line.priced:
         return None
     return found.saving(after_lever_1=line.projected.marked < line.projected.paid)
@@ -151,8 +151,8 @@ def answer_record(line: Line, told: SemanticCacheAudit, done: Pass) -> dict[str,
         "sampled": found.sampled,
         "without_prompt": found.blind,
         "similar": _similar_record(found, done) if found.rate is not None else None,
-        "saving_usd": as_json(_saving(line, found)),
-        "saving_a_month_usd": as_json(a_month(_saving(line, found), done)),
+        "saving_usd": as_json(answer_saving(line, found)),
+        "saving_a_month_usd": as_json(a_month(answer_saving(line, found), done)),
     }
 
 

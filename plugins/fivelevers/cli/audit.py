@@ -51,6 +51,8 @@ def audit(
     and MiniLM is installed (the extra minilm), questions that are similar to one.
     Lever 3 gathers what speaks for and against somebody waiting for an answer, and prices what is left at the rates of
     the providers' Batch APIs. Who waits is not decided: no log tells that.
+    Lever 4 needs to know which answers were good. Where the log says so of several models on a route they are compared;
+    else what routing would save is unknown, and what a benchmark takes is told.
 
     Exit code 0: the logs were read; 1: there is no usable call in them; 2: could not run.
     """
@@ -58,9 +60,11 @@ def audit(
     from fivelevers.audit.batch import BatchAudit
     from fivelevers.audit.calls import with_provider
     from fivelevers.audit.prompt_cache import PromptCacheAudit
+    from fivelevers.audit.routing import RoutingAudit
     from fivelevers.audit.semantic_cache import SemanticCacheAudit
     from fivelevers.audit.spending import Spending
     from fivelevers.cli.audit_tables import audit_record, audit_tables
+    from fivelevers.cli.routing_tables import Routing
     from fivelevers.pages.audit_page import audit_page
     from fivelevers.policy import load
     from fivelevers.providers.minilm import installed
@@ -68,18 +72,21 @@ def audit(
     try:
         book = price_book(prices, price_map)
         told, answers, batch = PromptCacheAudit(book), SemanticCacheAudit(similar=installed()), BatchAudit(book)
-        spending = Spending()
+        spending, routing = Spending(), RoutingAudit(book)
 
         def see(call: LoggedCall, route: str) -> None:
             call = with_provider(call, book)
             charge = told.see(call, route)
-            batch.see(call, route, charge, answers.see(call, route, charge))
+            taken = answers.see(call, route, charge)
+            batch.see(call, route, charge, taken)
+            routing.see(call, route, taken)
             spending.see(call, route, charge)
 
         done = go_through(logs, by, load(Path(policy)) if policy else None, see)
         if answers.similar:
             _look_up(answers)
-        record = audit_record(told, answers, batch, done, by, spending=spending, show_text=show_text)
+        levers = Routing(routing, answers, batch.lines())
+        record = audit_record(told, levers, done, by, spending=spending, show_text=show_text)
         if html is not None:
             html.write_text(audit_page(record), encoding="utf-8")
     except (FiveLeversError, OSError) as error:
@@ -88,7 +95,7 @@ def audit(
     if as_json:
         print(json.dumps(record, indent=2))  # noqa: T201
     else:
-        Console(highlight=False).print(audit_tables(told, answers, batch, done, by, show_text=show_text))
+        Console(highlight=False).print(audit_tables(told, levers, done, by, show_text=show_text))
     raise typer.Exit(0 if done.account.calls else 1)
 
 

@@ -11,18 +11,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fivelevers.audit.batch import BatchAudit
-from fivelevers.audit.batch_lines import BatchLines
 from fivelevers.audit.calls import DAMAGE, Account
 from fivelevers.audit.calls import Text as Kept
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
 from fivelevers.audit.prompt_cache import PromptCacheAudit
-from fivelevers.audit.semantic_cache import SemanticCacheAudit
 from fivelevers.audit.spending import Spending
 from fivelevers.cli.answer_tables import answer_notes, answer_record, answer_table
 from fivelevers.cli.batch_tables import batch_notes, batch_record, batch_table
 from fivelevers.cli.difference_tables import difference_records, difference_tables
 from fivelevers.cli.logs import Pass
+from fivelevers.cli.routing_tables import Routing, routing_notes, routing_record, routing_table
 from fivelevers.cli.savings import a_month, as_json, in_words
 from fivelevers.cli.tables import money, short, table, usd
 from fivelevers.levers.prompt_cache.reuse import EDGES_S, Gaps
@@ -43,20 +41,19 @@ _ASSUMPTIONS = (
 )
 
 
-def audit_tables(
-    told: PromptCacheAudit, answers: SemanticCacheAudit, batch: BatchAudit, done: Pass, by: str, *, show_text: bool
-) -> RenderableType:
+def audit_tables(told: PromptCacheAudit, levers: Routing, done: Pass, by: str, *, show_text: bool) -> RenderableType:
     """What the logs tell, what the levers had made of it, where prompts part, and what is not known."""
-    lines, lever_3, parts = told.lines(), batch.lines(), list[RenderableType]()
+    lines, answers, batch, parts = told.lines(), levers.answers, levers.batch, list[RenderableType]()
     if lines:
         parts += [_told_table(lines, by), _projection_table(lines, done, by), answer_table(lines, answers, done, by)]
-        parts.append(batch_table(lines, answers, lever_3, done, by))
+        parts += [batch_table(lines, answers, batch, done, by), routing_table(lines, levers, done, by)]
     sums = told.differences.tally.sums()
     if sums:
         examples = told.differences.examples if show_text else {}
         parts += [difference_tables(sums, by, examples=examples), Text()]
     of_levers = (*_found(lines), *_not_known(lines, done), *_assumed(lines), *answer_notes(answers, done))
-    notes = (*_period(done), *of_levers, *batch_notes(lines, lever_3), *_account(done.account))
+    of_levers = (*of_levers, *batch_notes(lines, batch), *routing_notes(lines, levers, done))
+    notes = (*_period(done), *of_levers, *_account(done.account))
     return Group(*parts, *(Text(note) for note in notes))
 
 
@@ -158,17 +155,10 @@ def _account(account: Account) -> Iterator[str]:
 
 
 def audit_record(
-    told: PromptCacheAudit,
-    answers: SemanticCacheAudit,
-    batch: BatchAudit,
-    done: Pass,
-    by: str,
-    *,
-    spending: Spending,
-    show_text: bool,
+    told: PromptCacheAudit, levers: Routing, done: Pass, by: str, *, spending: Spending, show_text: bool
 ) -> dict[str, Any]:
     """All of it, ready for JSON: what `--json` prints and the page is drawn from."""
-    lines, lever_3, tally = told.lines(), batch.lines(), told.differences.tally
+    lines, tally = told.lines(), told.differences.tally
     examples = told.differences.examples if show_text else {}
     return {
         "by": by,
@@ -180,14 +170,15 @@ def audit_record(
             for reason, left in done.account.left.items()
         ],
         "prompts": {kept.value: count for kept, count in done.account.texts.items()},
-        "lines": [_record(line, answers, lever_3, done, by) for line in lines],
+        "lines": [_record(line, levers, done, by) for line in lines],
         "spent": _spent_record(spending),
         "reuse_gaps": [_gaps_record(route, gaps) for route, gaps in told.gaps().items()],
         "differences": difference_records(tally.sums(), by, examples),
         "assumptions": [*_ASSUMPTIONS] if any(line.saving for line in lines) else [],
         "notes": [
             *(*_found(lines), *_not_known(lines, done)),
-            *(*answer_notes(answers, done), *batch_notes(lines, lever_3)),
+            *(*answer_notes(levers.answers, done), *batch_notes(lines, levers.batch)),
+            *routing_notes(lines, levers, done),
         ],
     }
 
@@ -206,7 +197,7 @@ def _gaps_record(route: str, gaps: Gaps) -> dict[str, Any]:
     return {"route": route, "visits": gaps.visits, "again": dict(zip(EDGES_S, gaps.again, strict=True))}
 
 
-def _record(line: Line, answers: SemanticCacheAudit, lever_3: BatchLines, done: Pass, by: str) -> dict[str, Any]:
+def _record(line: Line, levers: Routing, done: Pass, by: str) -> dict[str, Any]:
     saving, month, told = line.saving, a_month(line.saving, done), line.projected
     return {
         by: line.route,
@@ -235,8 +226,9 @@ def _record(line: Line, answers: SemanticCacheAudit, lever_3: BatchLines, done: 
                 "at_most_usd": usd(line.at_most_usd),
                 "not_known": _why_not(line) if month is None else None,
             },
-            "semantic_cache": answer_record(line, answers, done),
-            "batch": batch_record(line, answers, lever_3, done),
+            "semantic_cache": answer_record(line, levers.answers, done),
+            "batch": batch_record(line, levers.answers, levers.batch, done),
+            "routing": routing_record(line, levers, done),
         },
     }
 

@@ -37,14 +37,15 @@ def batch_table(lines: list[Line], answers: SemanticCacheAudit, told: BatchLines
     shown = table(title, by, "model", "waited", "may go", "signs", "saving a month")
     for line in lines:
         found = told[line.route, line.model]
-        saving = a_month(_saving(line, answers, found), done)
+        saving = a_month(batch_saving(line, answers, found), done)
         counts = (found.waiting, found.total("may"), found.total("signed"))
         last = _why_not(found) if saving is None else in_words(saving)
         shown.add_row(line.route, short(line.model), *(f"{count:,}" for count in counts), last)
     return shown
 
 
-def _saving(line: Line, answers: SemanticCacheAudit, found: BatchLine) -> Ends | None:
+def batch_saving(line: Line, answers: SemanticCacheAudit, found: BatchLine) -> Ends | None:
+    """Over the log; None where no call may go."""
     answered = answers.lines()[line.route, line.model]
     share = ZERO if answered.rate is None else Decimal(answered.rate[0]) * answered.asked / answered.calls
     return found.saving(after_lever_1=_after_lever_1(line), similar=share)
@@ -133,7 +134,7 @@ def _dearer(lines: list[Line], told: BatchLines) -> int:
 
 def batch_record(line: Line, answers: SemanticCacheAudit, told: BatchLines, done: Pass) -> dict[str, Any]:
     found, after = told[line.route, line.model], _after_lever_1(line)
-    saving = _saving(line, answers, found)
+    saving = batch_saving(line, answers, found)
     callers = sorted(found.callers, key=lambda caller: -caller.saving(after_lever_1=after)[1])
     return {
         "calls_that_may_go": found.total("may"),

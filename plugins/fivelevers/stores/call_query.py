@@ -13,16 +13,19 @@ from sqlalchemy import Row, Select, and_, desc, func, select
 
 from fivelevers.errors import ContentError
 from fivelevers.metering.event import UsageSource
+from fivelevers.metering.outcomes import Outcome
 from fivelevers.prices import Kind, Usage
 from fivelevers.stores.content_key import Keys
 from fivelevers.stores.database import named_errors
 from fivelevers.stores.ledger import Ledger, attempts, contents
+from fivelevers.stores.outcome_query import resolved
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
     """One attempt. ``digest``: of what was asked. ``request`` and ``answer``: what was sent, without the fields
     ``left_out``, and said, where that is kept; ``sealed``: it is, under a key that is not here.
+    ``good``: what is known of the request's outcome.
     """
 
     event_id: str
@@ -48,6 +51,7 @@ class StoredCall:
     sealed: bool
     answer: str | None = None
     left_out: tuple[str, ...] = ()
+    good: bool | None = None
 
 
 _CLIENTS = attempts.c.charged_to.is_(None)  # a judge's calls are ours
@@ -73,7 +77,10 @@ def calls(ledger: Ledger, keys: Keys) -> Iterator[StoredCall]:
 def _query(now: float) -> Select[Any]:
     # A request was sent once for each of its attempts; its content belongs to all of them.
     kept = and_(contents.c.request_id == attempts.c.request_id, contents.c.expires_at > now)
-    query = select(attempts, contents.c.key_id, contents.c.blob).select_from(attempts.outerjoin(contents, kept))
+    known = resolved()
+    said = known.c.request_id == attempts.c.request_id
+    query = select(attempts, contents.c.key_id, contents.c.blob, known.c.outcome)
+    query = query.select_from(attempts.outerjoin(contents, kept).outerjoin(known, said))
     return query.where(_CLIENTS).order_by(attempts.c.started_at, desc(attempts.c.success), attempts.c.event_id)
 
 
@@ -94,6 +101,7 @@ def _call(row: Row[Any], keys: Keys) -> StoredCall:
         sealed=sealed,
         answer=content.get("text") or None,
         left_out=tuple(content.get("left_out", ())),
+        good=None if row.outcome is None else bool(row.outcome == Outcome.SUCCESS.value),
     )
 
 

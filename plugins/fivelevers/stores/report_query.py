@@ -21,7 +21,8 @@ from fivelevers.metering.outcomes import Outcome
 from fivelevers.metering.report import Cluster, GroupBy, Totals
 from fivelevers.prices import Kind, Usage
 from fivelevers.stores.daily_query import day_of
-from fivelevers.stores.ledger import Ledger, Usd, attempts, outcomes, savings, tags
+from fivelevers.stores.ledger import Ledger, Usd, attempts, savings, tags
+from fivelevers.stores.outcome_query import resolved
 
 _ZERO = literal(Decimal(0), Usd)
 
@@ -81,12 +82,7 @@ def within(since: float, until: float) -> ColumnElement[bool]:
 
 
 def _clusters(by: GroupBy, day: ColumnElement[int] | None, since: float, until: float) -> Select[Any]:
-    # The order of outcomes.resolve: strongest source, its latest word, failure before success at one moment.
-    order = (outcomes.c.strength, desc(outcomes.c.at), outcomes.c.outcome)
-    rank = func.row_number().over(partition_by=outcomes.c.request_id, order_by=order)
-    said = select(outcomes.c.request_id, outcomes.c.outcome, rank.label("n"))
-    ranked = said.where(outcomes.c.outcome != Outcome.UNKNOWN.value).subquery()
-    known = select(ranked.c.request_id, ranked.c.outcome).where(ranked.c.n == 1).subquery()
+    known = resolved()
     newest = (desc(attempts.c.at), desc(attempts.c.success), attempts.c.event_id)
     # A lever's own call is never the answer, and nothing superseded it.
     tries = (attempts.c.request_id, attempts.c.charged_to)

@@ -12,11 +12,12 @@ from fivelevers.audit.asked import Asked
 from fivelevers.audit.calls import Account, LoggedCall, Reason, Text
 from fivelevers.audit.manner import Manner
 from fivelevers.metering.event import UsageSource, to_record
+from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.prices import Usage
 from fivelevers.request import Api
 from fivelevers.stores.content_key import Keys
 from fivelevers.stores.ledger import Ledger
-from tests.unit.events import attempt
+from tests.unit.events import attempt, outcome
 from tests.unit.stores.test_content import content, keys
 
 
@@ -93,3 +94,15 @@ def test_the_ledger_knows_what_was_streamed_and_called(ledger: Ledger) -> None:
     ledger.insert([to_record(attempt(stream=True)), to_record(attempt(stream=False))])
     calls, _ = read(ledger, keys())
     assert {call.manner for call in calls} == {Manner(Api.CHAT, True), Manner(Api.CHAT, False)}
+
+
+def test_a_request_s_outcome_is_its_label(ledger: Ledger) -> None:
+    good, bad, silent = attempt(at=1.0), attempt(at=2.0), attempt(at=3.0)
+    said = [
+        outcome(good.request_id, Outcome.FAILURE, Source.VALIDATOR, at=1002.0),
+        outcome(good.request_id, Outcome.SUCCESS),
+        outcome(bad.request_id, Outcome.FAILURE, Source.VALIDATOR),
+    ]
+    ledger.insert([*map(to_record, (good, bad, silent)), *map(to_record, said)])
+    calls, _ = read(ledger, keys())
+    assert sorted(str(call.good) for call in calls) == ["False", "None", "True"]

@@ -195,3 +195,41 @@ def test_explain_without_redis_says_what_it_needs(monkeypatch: pytest.MonkeyPatc
     assert result.exit_code == 2
     assert "--redis" in result.stderr
     assert run("explain", "prefix", "--redis", "redis://127.0.0.1:1/0").exit_code == 2
+
+
+def two_models(tmp_path: Path, labelled: bool, count: int) -> str:
+    """A route that a dear model and a cheap one answer, equally well."""
+    rows = [
+        {
+            "timestamp": 1.79e9 + 60 * at,
+            "model_group": "support",
+            "model": ("gpt-4.1", "gpt-4.1-nano")[at % 2],
+            "request": {
+                "model": "support",
+                "temperature": 1,
+                "messages": [{"role": "user", "content": f"Number {at}?"}],
+            },
+            "response": {"usage": {"prompt_tokens": 1000, "completion_tokens": 100}},
+            **({"outcome": "failure" if at % 20 < 2 else "success"} if labelled else {}),
+        }
+        for at in range(count)
+    ]
+    return str(write(tmp_path / "log.jsonl", rows))
+
+
+def test_lever_4_is_unknown_without_labels_and_a_hint_with_them(tmp_path: Path) -> None:
+    for labelled in (False, True):
+        told = json.loads(run("audit", two_models(tmp_path, labelled, 8000 if labelled else 20), "--json").stdout)
+        dear = next(line for line in told["lines"] if line["model"] == "gpt-4.1")
+        found = dear["projections"]["routing"]
+        assert float(found["benchmark_usd"][0]) == pytest.approx(2500 * (1000 * 2e-6 + 100 * 8e-6))
+        assert found["labelled_good"] + found["labelled_bad"] == (4000 if labelled else 0)
+        if labelled:
+            assert found["as_good"]["model"] == "gpt-4.1-nano"
+            low, high = map(float, found["saving_usd"])
+            assert low == 0
+            assert high == pytest.approx(0.95 * float(found["left_usd"][1]))  # $0.10 and $0.40 against $2 and $8
+            assert float(found["left_usd"][1]) <= float(dear["cost_usd"])
+        else:
+            assert (found["not_known"], found["saving_usd"]) == ("no labels", None)
+            assert any("what routing would save is unknown" in note for note in told["notes"])
