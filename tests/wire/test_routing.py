@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.wire.proxy import ACME, PATHS, Proxy, Reply
+from tests.wire.proxy import ACME, PATHS, Proxy, Reply, wait_for
 from tests.wire.tiers import CLAUDE, EASY, GPT, HARD, MODELS_OF, WATCHED
 
 COMBINATIONS = [(api, stream, group) for api in PATHS for stream in (False, True) for group in (GPT, CLAUDE)]
@@ -51,11 +51,20 @@ def test_the_saving_is_what_the_strong_model_had_cost(quiet: Proxy) -> None:
 
 
 def test_shadow_tells_and_routes_nothing(quiet: Proxy) -> None:
-    reply = ask(quiet, EASY, group=WATCHED)
-    (row,) = quiet.attempts(reply.request_id)
+    def compared(how: str) -> float:
+        return quiet.metric("fivelevers_requests_total", lever="routing", result=f"watch-{how}")
+
+    before = sum(map(compared, ("lost", "won", "same", "unknown")))
+    reply = ask(quiet, EASY, "messages", group=WATCHED)
+    (row, *_) = quiet.attempts(reply.request_id)
     assert row["model"] == "gpt-4.1"
     assert reply.headers["x-fivelevers-routing"].startswith("shadow routed; model=weak")
     assert quiet.query("select 1 from saving where event_id = ?", row["event_id"]) == []
+    # The cheap model is asked behind it, at the lever's expense.
+    pair = wait_for(lambda: quiet.attempts(reply.request_id), lambda rows: len(rows) == 2)
+    assert [(one["model"], one["charged_to"]) for one in pair] == [("gpt-4.1", None), ("gpt-4.1-nano", "routing")]
+    told = wait_for(lambda: sum(map(compared, ("lost", "won", "same", "unknown"))), lambda count: count > before)
+    assert told == before + 1
 
 
 def test_whoever_skips_the_lever_has_the_strong_model(quiet: Proxy) -> None:

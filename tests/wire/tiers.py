@@ -26,6 +26,8 @@ def _route(name: str, model: str, mode: str) -> dict[str, Any]:
 
 
 ROUTES: list[dict[str, Any]] = [_route("tiers", "tiers-*", "on"), _route("watched-tiers", WATCHED, "shadow")]
+for _one in ROUTES:
+    _one["levers"]["routing"] |= {"watch_share": 0.0, "pair_share": 1.0}
 
 
 def _deployment(group: str, model: str, called: str) -> dict[str, Any]:

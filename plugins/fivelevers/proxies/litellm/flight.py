@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fivelevers.proxies.litellm.parking import Parking
     from fivelevers.proxies.litellm.pinning import Pinning
     from fivelevers.proxies.litellm.routing import Routing
+    from fivelevers.proxies.litellm.watching import Watching
 
 # LiteLLM's errors for calls that the provider did not answer: it may have finished them, and billed them, all the same.
 # Every other error carries a status that the provider itself gave, and refusals are free.
@@ -54,6 +55,8 @@ class Flight:
         self.marking: Marking | None = None
         self.pinning: Pinning | None = None
         self.routing: Routing | None = None
+        self.watching: Watching | None = None
+        self.heard: asyncio.Future[tuple[Answer, Any]] | None = None  # of a lever's own call: its answer
         self.answering: Answering | None = None
         self.parking: Parking | None = None
         self.hit: Hit | None = None

@@ -36,8 +36,10 @@ from fivelevers.proxies.litellm.parking import parking, request_id_of
 from fivelevers.proxies.litellm.pinning import pinning
 from fivelevers.proxies.litellm.reading import mapping
 from fivelevers.proxies.litellm.routing import HEADER as ROUTING_HEADER
+from fivelevers.proxies.litellm.routing import LEVER as ROUTING
 from fivelevers.proxies.litellm.routing import MODEL_HEADER, routing
 from fivelevers.proxies.litellm.state import State
+from fivelevers.proxies.litellm.watching import watching
 from fivelevers.request import Api, Request
 from fivelevers.stores.redis_config import LANE_URL
 from fivelevers.switch import SKIP_HEADER
@@ -96,6 +98,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.marking = marking(plan, data, self.state)
         flight.pinning = pinning(plan, hints, self.state)
         flight.routing = routing(plan, hints, self.state)
+        flight.watching = watching(flight.routing, data)
         flight.watch(asyncio.current_task())
         current.set(flight)
         metrics.time_decision(plan.route.name, time.perf_counter() - started)
@@ -181,6 +184,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         if answer.usage is not None:
             self.state.outputs.learn(flight.plan.route.name, answer.usage.output)
         if flight.charged_to is not None:
+            if flight.heard is not None and not flight.heard.done():
+                flight.heard.set_result((answer, response_obj))
             await self._charge(attempt)
             return
         await self._tell(flight, answer, kwargs, response_obj)
@@ -196,6 +201,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             await flight.pinning.answered(answer, kwargs)
         if flight.routing is not None:
             await flight.routing.answered(answer)
+        if flight.watching is not None and not flight.served:
+            flight.watching.answered(answer, response_obj)
         if flight.noted is not None:
             flight.noted.answered(kwargs, response_obj, answer.at)
         if flight.judging is not None:
@@ -206,7 +213,10 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
     async def _charge(self, attempt: Attempt) -> None:
         """A lever's own call counts against what its route may spend in a day; one of unknown price as a cent."""
         usd = _UNPRICED_USD if attempt.cost_usd is None else float(attempt.cost_usd)
-        await self.state.judge_spend.add(attempt.route, usd)
+        if attempt.charged_to == ROUTING:
+            await self.state.watched.add_usd(attempt.route, usd)
+        else:
+            await self.state.judge_spend.add(attempt.route, usd)
 
     @_fails_open
     async def async_log_failure_event(

@@ -40,6 +40,7 @@ from fivelevers.stores.redis_async import answers_url
 from fivelevers.stores.route_artifacts import RouteArtifacts
 from fivelevers.stores.routed import Routed
 from fivelevers.stores.switches import Switches, off_at_start
+from fivelevers.stores.watched import Watched
 from fivelevers.switch import EVERY_LEVER
 from fivelevers.unread import Writes
 
@@ -78,6 +79,7 @@ class State:
     judged: dict[str, Spent] = field(default_factory=dict)  # by route of the policy
     artifacts: RouteArtifacts = field(default_factory=lambda: RouteArtifacts(None, PriceBook({})))
     routed: Routed = field(default_factory=lambda: Routed(""))
+    watched: Watched = field(default_factory=lambda: Watched(""))
     outputs: Outputs = field(default_factory=Outputs)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checks: CheckBook = field(default_factory=lambda: CheckBook(resolve_name))
@@ -113,6 +115,7 @@ class State:
             judge_spend=JudgeSpend(answers_url(os.environ)),
             artifacts=RouteArtifacts(file.path.parent if file.path else None, prices),
             routed=Routed(redis_url),
+            watched=Watched(redis_url),
         )
 
     def calibration(self, route: str, embedder: str, prompt: str) -> Calibration | None:
