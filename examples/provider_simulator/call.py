@@ -14,7 +14,9 @@ from examples.provider_simulator.prices import Catalogue, Model
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `cache_key`, `keep_a_day` and `marks_alone` are OpenAI's cache settings; `choices` is chat's `n`."""
+    """One request. `cache_key`, `keep_a_day` and `marks_alone` are OpenAI's cache settings; `choices` is chat's `n`;
+    `mistaken` is the fault of a wrong answer.
+    """
 
     api: str
     model: Model
@@ -26,6 +28,7 @@ class Call:
     cache_key: str = ""
     keep_a_day: bool = False
     marks_alone: bool = False
+    mistaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

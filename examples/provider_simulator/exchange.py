@@ -1,6 +1,7 @@
 """One request from first byte to bill: key, body, model, faults, answer, cache, delivery."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -122,6 +123,7 @@ def generate(api: Api, exchange: Exchange) -> ASGIApp:
     call = api.parse(parse_object(exchange.raw), exchange.surroundings())
     rule = exchange.fault(call)
     shown = not (rule and rule.fault == "no_stream_usage")
+    call = replace(call, mistaken=rule is not None and rule.fault == "wrong")
     made = generation.generate(exchange.sim, api, call, exchange.workspace, exchange.started, show_usage=shown)
     reply, usage = made.reply, made.reply.usage
     chunks = api.stream(reply) if call.stream else [Chunk(orjson.dumps(made.body))]

@@ -14,6 +14,7 @@ FaultKind = Literal[
     "timeout",
     "cut_stream",
     "no_stream_usage",
+    "wrong",
     "commit_then_drop",
     "commit_then_500",
     "slow_commit",
@@ -30,7 +31,7 @@ _NUMBERS = ("rate", "hang_s", "after_chunks", "retry_after_s", "share")
 _SHARES = ("rate", "share")
 _STREAM_ALONE = {"cut_stream", "no_stream_usage"}
 _CHANGE_ALONE = {"commit_then_drop", "commit_then_500", "slow_commit"}
-CALL_FAULTS = frozenset({"400", "429", "500", "529", "timeout"} | _STREAM_ALONE | _CHANGE_ALONE)
+CALL_FAULTS = frozenset({"400", "429", "500", "529", "timeout", "wrong"} | _STREAM_ALONE | _CHANGE_ALONE)
 """How one request goes; the others say what becomes of a batch, of its rows and of lists, and are drawn apart."""
 OUTCOME_FAULTS = frozenset({"expire", "cancelled", "token_limit_exceeded"})
 MAX_RULES = 100

@@ -1,6 +1,6 @@
 """From a parsed call to its answer, whoever asks: a live request or a row of a batch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from examples.provider_simulator import openai_responses
@@ -10,6 +10,7 @@ from examples.provider_simulator.cache_store import CacheUse
 from examples.provider_simulator.call import Api, Call, Reply
 from examples.provider_simulator.fields import Json
 from examples.provider_simulator.simulator import Simulator
+from examples.provider_simulator.tiers import MISTAKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ def usage_of(call: Call, used: CacheUse, output: int) -> Usage:
 
 
 def _answer(sim: Simulator, call: Call) -> Answer:
-    return bounded(sim.mind.answer(call.conversation, call.model), call.max_tokens, call.conversation.stop)
+    model = replace(call.model, tier=MISTAKEN) if call.mistaken else call.model
+    return bounded(sim.mind.answer(call.conversation, model), call.max_tokens, call.conversation.stop)
 
 
 def _store(sim: Simulator, call: Call, workspace: str, body: Json) -> None:

@@ -9,7 +9,7 @@ from examples.provider_simulator.prices import Model
 from examples.provider_simulator.solvers import arithmetic, classification, comparison, extraction, lookup, tool_choice
 from examples.provider_simulator.solvers.solution import Solution
 from examples.provider_simulator.task import Task, read_task
-from examples.provider_simulator.tiers import RIGHT, draw
+from examples.provider_simulator.tiers import MISTAKEN, RIGHT, draw
 
 
 class Mind:
@@ -63,7 +63,7 @@ class Mind:
     def _decide(self, solution: Solution, task: Task, model: Model) -> str:
         """The right answer, or a plausible wrong one: the same each time for the same seed, model and content."""
         luck = draw(self._seed, model.name, solution.kind, *task.content)
-        right = RIGHT[model.tier][solution.difficulty]
+        right = 0.0 if model.tier == MISTAKEN else RIGHT[model.tier][solution.difficulty]
         if luck < right or not solution.wrong:
             return solution.right
         return solution.wrong[int((luck - right) / (1 - right) * len(solution.wrong)) % len(solution.wrong)]

@@ -11,6 +11,9 @@ RIGHT: dict[str, dict[Difficulty, float]] = {
     "nano": {"easy": 0.95, "medium": 0.82, "hard": 0.55},
 }
 
+MISTAKEN = "mistaken"
+"""No model's tier, and never right: the fault `wrong`."""
+
 
 def draw(seed: int, model: str, *content: str) -> float:
     """A number in [0, 1) that the seed, the model and the content fix."""

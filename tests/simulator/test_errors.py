@@ -231,3 +231,11 @@ async def test_no_body_breaks_the_simulator(path: str) -> None:
         for body in spoiled(WHOLE[path]):
             answer = await client.post(f"/v1/{path}", json=body)
             assert answer.status_code in {200, 400, 404}, body
+
+
+def test_a_wrong_answer(oai: openai.OpenAI, simulator: Running) -> None:
+    ask: list[Any] = [{"role": "user", "content": "What is 20 + 22?"}]
+    said = [oai.chat.completions.create(model="gpt-5", messages=ask).choices[0].message.content]
+    simulator.sim.faults.add({"fault": "wrong", "match": {"model": "gpt-5"}})
+    said.append(oai.chat.completions.create(model="gpt-5", messages=ask).choices[0].message.content)
+    assert ["42" in str(one) for one in said] == [True, False]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -49,14 +50,17 @@ def module(proxy_server: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleT
 
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
     (tmp_path / "policy.yaml").write_text(POLICY)
     route_artifact.write(tmp_path / "a.route", ARTIFACT)
     for name in ("FIVELEVERS_REDIS_URL", "FIVELEVERS_LEDGER_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FIVELEVERS_POLICY", str(tmp_path / "policy.yaml"))
     monkeypatch.setenv("FIVELEVERS_STATE_DIR", str(tmp_path))
-    return State.from_environment()
+    made = State.from_environment()
+    yield made
+    made.switches.close()  # its thread asks for the policy
+    made.policy.close()
 
 
 def said(text: str) -> Any:
