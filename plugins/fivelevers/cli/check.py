@@ -45,7 +45,7 @@ def check(
     try:
         problems = 0
         if policy is not None or litellm_config is None:
-            problems += _policy(policy or DEFAULT_POLICY, url, console)
+            problems += _policy(policy or DEFAULT_POLICY, url, litellm_config, console)
         if litellm_config is not None:
             problems += _litellm(litellm_config, url, workers, replicas, console)
         problems += _lane_redis(console)
@@ -55,7 +55,7 @@ def check(
     raise typer.Exit(1 if problems else 0)
 
 
-def _policy(path: Path, url: str, console: Console) -> int:
+def _policy(path: Path, url: str, config: Path | None, console: Console) -> int:
     """Print the policy or its problems; returns how many. Raises OSError where there is no file to read."""
     from fivelevers.cli.policy_tables import policy_table
     from fivelevers.policy import read
@@ -71,6 +71,7 @@ def _policy(path: Path, url: str, console: Console) -> int:
         _memory(reading.policy, console)
         _lane(reading.policy, console)
         _unguarded(reading.policy, console)
+        _routing(reading.policy, path, config, console)
     if reading.policy is not None:
         routes = len(reading.policy.routes)
         console.print(f"{path}: policy {reading.policy.hash}, {routes} routes", markup=False, soft_wrap=True)
@@ -133,6 +134,15 @@ def _unguarded(policy: Policy, console: Console) -> None:
             rule = "on for everybody and without a holdout, so that no guard can call it back"
             fix = "set a holdout (0.02), or percent to 50 until it is proven"
             _say(console, "warning", Problem(f"routes.{route.name}", ", ".join(whole), rule, fix))
+
+
+def _routing(policy: Policy, path: Path, config: Path | None, console: Console) -> None:
+    """Say where lever 4 can not route. Raises OSError where there is no config."""
+    from fivelevers.cli.check_routing import groups_of, routing_warnings
+
+    parts = [] if config is None else [part.value for part in _parts(config, set())]
+    for problem in routing_warnings(policy, path.parent, groups_of(parts)):
+        _say(console, "warning", problem)
 
 
 def _lane_redis(console: Console) -> int:

@@ -63,7 +63,8 @@ def plan(
         found, url = load(path), ledger_url(ledger, state_dir)
         start, book = parse_since(since, now=time.time()), price_book(prices, price_map)
         _renewed(state_dir, url)
-        planned, short = _planned(found, route, start, url, projections(url, found, book) if project else {})
+        projected = projections(url, found, book) if project else {}
+        planned, short = _planned(found, route, start, url, projected, folder=path.parent)
     except (FiveLeversError, OSError, ValueError) as error:
         Console(stderr=True, highlight=False).print(f"fivelevers plan: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
@@ -89,9 +90,9 @@ def _renewed(state_dir: Path, url: str) -> None:
 
 
 def _planned(
-    policy: Policy, route: str, since: float, url: str, projected: Mapping[str, Projection]
+    policy: Policy, route: str, since: float, url: str, projected: Mapping[str, Projection], *, folder: Path
 ) -> tuple[Planned, bool]:
-    """The plan, and whether the ledger has less than a day of these routes."""
+    """The plan, and whether the ledger has less than a day of these routes. ``folder``: of the policy file."""
     from fivelevers.cli.plan_known import ENOUGH_S, known_of, read_books
     from fivelevers.stores.ledger import Ledger
     from fivelevers.stores.route_traffic import traffic
@@ -102,7 +103,7 @@ def _planned(
         raise ValueError(f"--route: {route!r} is no route of the policy; there are {names}")
     ledger = Ledger(url)
     try:
-        books = read_books(ledger, url, since, projected)
+        books = read_books(ledger, url, since, projected, folder)
         known = {one.name: known_of(one, books) for one in chosen}
         short = not any(traffic(ledger, one.name, since).span_s >= ENOUGH_S for one in chosen)
     finally:

@@ -39,7 +39,7 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What is known of all routes."""
+    """What is known of all routes. ``folder``: that the artifacts of the policy are named from."""
 
     ledger: Ledger
     since: float
@@ -48,9 +48,10 @@ class Books:
     calibrated: Mapping[str, Calibrated]
     set_at: Mapping[tuple[str, str], float]
     projected: Mapping[str, Projection]
+    folder: Path
 
 
-def read_books(ledger: Ledger, url: str, since: float, projected: Mapping[str, Projection]) -> Books:
+def read_books(ledger: Ledger, url: str, since: float, projected: Mapping[str, Projection], folder: Path) -> Books:
     """``url``: of the ledger. Raises LedgerError, StoreError."""
     from fivelevers.metering.report import GroupBy
     from fivelevers.stores import calibrations
@@ -67,7 +68,7 @@ def read_books(ledger: Ledger, url: str, since: float, projected: Mapping[str, P
     finally:
         switches.close()
     calibrated = calibrations.latest(ledger, "semantic_cache")
-    return Books(ledger, since, board, metered, calibrated, set_at(ledger), projected)
+    return Books(ledger, since, board, metered, calibrated, set_at(ledger), projected, folder)
 
 
 def known_of(route: Route, books: Books) -> tuple[Known, ...]:
@@ -170,7 +171,7 @@ def _routing(route: Route, books: Books) -> Found:
     artifact = getattr(route.levers.routing, "artifact", None)
     if not artifact:
         return Found("no labelled prompts", "prompts that each model answered, labelled and certified", command)
-    return _certified(Path(artifact), command)
+    return _certified(books.folder / artifact, command)
 
 
 def _certified(path: Path, command: str) -> Found:

@@ -1,20 +1,15 @@
-"""The models of a group of deployments, as an artifact names them, and what each of them can do.
-
-A deployment is the model that its ``model_info.fivelevers_model`` says; without that, its ``litellm_params.model``,
-with or without the provider's prefix.
-"""
+"""The models of a group of deployments, as an artifact names them, and what each of them can do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from fivelevers.engine import Payee
+from fivelevers.levers.routing.deployments import names_of
 from fivelevers.prices import PriceBook
 from fivelevers.proxies.litellm.reading import fingerprint, mapping, named
-
-NAME: Final = "fivelevers_model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +34,6 @@ def tiers_of(deployments: Iterable[Mapping[str, Any]], models: Iterable[str], pr
         if model is not None:
             found[id_of(deployment)] = _tier(deployment, model, prices)
     return found
-
-
-def names_of(deployment: Mapping[str, Any]) -> frozenset[str]:
-    """What an artifact may call it."""
-    own = mapping(deployment.get("model_info")).get(NAME)
-    if isinstance(own, str) and own:
-        return frozenset({own})
-    params = mapping(deployment.get("litellm_params"))
-    model, provider = str(params.get("model") or ""), params.get("custom_llm_provider")
-    names = {model, model.partition("/")[2] or model}
-    return frozenset(names | {f"{provider}/{model}"} if provider else names)
 
 
 def id_of(deployment: Mapping[str, Any]) -> str:

@@ -1,0 +1,28 @@
+"""Which model of an artifact a deployment of LiteLLM's is.
+
+The one that its ``model_info.fivelevers_model`` says; without that, its ``litellm_params.model``, with or without the
+provider's prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+NAME: Final = "fivelevers_model"
+
+
+def names_of(deployment: Mapping[str, Any]) -> frozenset[str]:
+    """What an artifact may call it."""
+    own = _part(deployment, "model_info").get(NAME)
+    if isinstance(own, str) and own:
+        return frozenset({own})
+    params = _part(deployment, "litellm_params")
+    model, provider = str(params.get("model") or ""), params.get("custom_llm_provider")
+    names = {model, model.partition("/")[2] or model}
+    return frozenset(names | {f"{provider}/{model}"} if provider else names)
+
+
+def _part(deployment: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = deployment.get(name)
+    return value if isinstance(value, Mapping) else {}
