@@ -39,7 +39,7 @@ class Budget:
     @contextmanager
     def hold(self, name: str, most_usd: Decimal) -> Iterator[None]:
         """A call that is on its way; ``heard`` ends it. Raises BudgetSpentError before anything is asked."""
-        if self.taken_usd + most_usd > self.limit_usd:
+        if not self.affords(most_usd):
             raise BudgetSpentError
         self._write({"asking": name, "most_usd": str(most_usd)})
         self._open[name] = most_usd
@@ -52,6 +52,14 @@ class Budget:
         """What a call cost, and what is to be known of it: one line, so that both are there or neither."""
         self._write({"heard": name, "usd": str(usd), **record})
         self._close(name, usd)
+
+    def affords(self, most_usd: Decimal) -> bool:
+        return self.taken_usd + most_usd <= self.limit_usd
+
+    @property
+    def busy(self) -> bool:
+        """Calls are on their way: most of them cost far less than the most."""
+        return bool(self._open)
 
     @property
     def taken_usd(self) -> Decimal:

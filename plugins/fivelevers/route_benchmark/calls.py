@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -63,6 +63,7 @@ class Calls:
     asked: int = 0
     _known: dict[str, tuple[Reply, int | None]] = field(default_factory=dict)
     _tries: int = 0
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def replay(self, records: list[dict[str, Any]]) -> None:
         """What earlier runs asked and heard."""
@@ -101,7 +102,8 @@ class Calls:
         self._tries += 1
         name = f"{call.name}.{self._tries}"
         async with self._within_slot(batch=batch):
-            with self.budget.hold(name, call.most_usd):
+            await self._affordable(call.most_usd)
+            with self._told_when_over(), self.budget.hold(name, call.most_usd):
                 try:
                     heard = await self._sent(call, batch=batch)
                 except TimeoutError:
@@ -126,6 +128,19 @@ class Calls:
         record = {"call": call.name, "model": call.candidate.name, "limit": call.limit, **reply.record()}
         self.budget.heard(name, reply.usd, record)
         return reply
+
+    async def _affordable(self, most_usd: Decimal) -> None:
+        """Wait for calls on their way, as long as what they may cost is what is in the way."""
+        while self.budget.busy and not self.budget.affords(most_usd):
+            self._over.clear()
+            await self._over.wait()
+
+    @contextmanager
+    def _told_when_over(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._over.set()
 
     @asynccontextmanager
     async def _within_slot(self, *, batch: bool) -> AsyncIterator[None]:
