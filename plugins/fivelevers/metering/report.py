@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
+from operator import add, attrgetter
 
 from fivelevers.metering import interval
 from fivelevers.metering.attribution import Waste, WasteKind
@@ -61,7 +62,7 @@ class Totals:
     estimated_cost: Decimal = ZERO
 
     def __add__(self, other: Totals) -> Totals:
-        return Totals(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+        return Totals(*map(add, _amounts(self), _amounts(other)))
 
     @property
     def known(self) -> int:
@@ -70,6 +71,9 @@ class Totals:
     @property
     def saved(self) -> Decimal:
         return self.cost_without_us - self.cost
+
+
+_amounts = attrgetter(*(f.name for f in fields(Totals)))
 
 
 @dataclass(frozen=True, slots=True)

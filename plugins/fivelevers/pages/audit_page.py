@@ -117,7 +117,8 @@ def _tiles(record: Record, found: Mapping[str, Ends]) -> Iterator[Tile]:
     cost, (low, high) = _cost(record), _sum(found.values())
     in_log = cost / _scale(record)
     yield Tile("Cost", dollars(cost), f"{_span_word(record)}; in the log {dollars(in_log)}")
-    share = f"{percent(low / cost, 0)} to {percent(high / cost, 0)} of it" if cost else ""
+    ends = dict.fromkeys(percent(end / cost, 0) for end in (low, high)) if cost else {}
+    share = f"{' to '.join(ends)} of it" if ends else ""
     yield Tile("Could be saved", _range(low, high), share, "good" if high > 0 else "")
     yield Tile("Cost per token", dollars(in_log * 1_000_000 / tokens) if tokens else "-", "for a million")
     yield Tile("Cost per good answer", "not known", "a log has no outcomes; the proxy's report does")

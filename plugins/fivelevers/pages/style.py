@@ -43,7 +43,8 @@ section { background: var(--card); border: 1px solid var(--rule); border-radius:
 figure { margin: 14px 0 0; }
 figcaption { font-size: 12.5px; color: var(--soft); margin-top: 4px; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
-svg text { font-size: 12.5px; fill: var(--ink); font-family: inherit; }
+svg text { font-size: 12.5px; fill: var(--ink); font-family: inherit;
+  paint-order: stroke; stroke: var(--card); stroke-width: 3px; stroke-linejoin: round; }
 svg .soft { fill: var(--soft); } svg .strong { font-weight: 600; }
 svg .rule { stroke: var(--rule); } svg .join { stroke: var(--faint); stroke-dasharray: 2 3; }
 .narrow { display: none; }
@@ -63,7 +64,7 @@ svg .rule { stroke: var(--rule); } svg .join { stroke: var(--faint); stroke-dash
 .table { overflow-x: auto; margin-top: 14px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 caption { text-align: left; font-size: 12.5px; color: var(--soft); padding-bottom: 4px; }
-th, td { text-align: right; padding: 5px 0 5px 18px; border-bottom: 1px solid var(--rule);
+th, td { text-align: right; padding: 5px 0 5px 14px; border-bottom: 1px solid var(--rule);
   vertical-align: baseline; white-space: nowrap; }
 th { font-weight: 500; color: var(--soft); }
 th:first-child, td:first-child, .words { text-align: left; padding-left: 0; }

@@ -38,7 +38,7 @@ from fivelevers.prices import Kind
 from fivelevers.stores.database import is_of_the_values, named_errors, open_engine, writing
 from fivelevers.stores.migrations import upgrade
 
-_PICO = Decimal(10) ** 12
+_PICO, _ZERO = Decimal(10) ** 12, Decimal(0)
 
 
 class Usd(TypeDecorator[Decimal]):
@@ -53,7 +53,9 @@ class Usd(TypeDecorator[Decimal]):
         return int((value * _PICO).to_integral_value())
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(int(value)) / _PICO
+        if not value:  # shared: a report holds millions of them
+            return None if value is None else _ZERO
+        return Decimal(int(value)) / _PICO
 
 
 _JSON = JSON().with_variant(JSONB(), "postgresql")

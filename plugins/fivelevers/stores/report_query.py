@@ -88,7 +88,9 @@ def _clusters(by: GroupBy, day: ColumnElement[int] | None, since: float, until: 
     tries = (attempts.c.request_id, attempts.c.charged_to)
     last = func.row_number().over(partition_by=tries, order_by=newest)
     answers = attempts.c.charged_to.is_(None)
-    final = select(attempts.c.event_id, ((last == 1) & answers).label("final")).subquery()
+    # What came before the period is superseded by what came in it; what comes behind it still supersedes.
+    ranked_tries = select(attempts.c.event_id, ((last == 1) & answers).label("final"))
+    final = ranked_tries.where(attempts.c.at >= since).subquery()
     is_final, outcome, cost = final.c.final, known.c.outcome, attempts.c.cost_usd
     failed, group = is_final & (outcome == Outcome.FAILURE.value), group_of(by)
     query = select(
