@@ -15,7 +15,20 @@ from fivelevers.pages.curves import Column, Share, columns, shares
 from fivelevers.pages.markup import Markup, element
 from fivelevers.pages.numbers import DAY_S, MINUS, count, dollars, full_day, percent
 from fivelevers.pages.over_time import Point, line, span_of
-from fivelevers.pages.parts import Tile, document, figure, folded, items, key, note, section, table, tiles
+from fivelevers.pages.parts import (
+    Tile,
+    document,
+    figure,
+    folded,
+    items,
+    key,
+    note,
+    section,
+    short_model,
+    short_title,
+    table,
+    tiles,
+)
 from fivelevers.pages.waterfall import Step, waterfall
 
 Record = Mapping[str, Any]
@@ -256,7 +269,7 @@ def _curve(name: str, told: Record) -> Markup:
 
 
 def _name(one: Record, record: Record) -> str:
-    return f"{one[record['by']]}, {one['model']}" if record["by"] != "model" else str(one["model"])
+    return f"{one[record['by']]}, {short_model(one['model'])}" if record["by"] != "model" else str(one["model"])
 
 
 def _differences(record: Record) -> Markup:
@@ -279,11 +292,17 @@ def _lines(record: Record) -> Markup:
         return Markup("")
     levers = [lever for lever in LEVERS if any(lever.name in one["projections"] for one in record["lines"])]
     by, scale = record["by"], _scale(record)
-    head = (by.capitalize(), "Model", "Calls", "Cost", *(f"{lever.number} {lever.title}" for lever in levers))
+    head = (
+        by.capitalize(),
+        "Model",
+        "Calls",
+        "Cost",
+        *(f"{lever.number} {short_title(lever.title)}" for lever in levers),
+    )
     rows = [
         (
             str(one[by]),
-            one["model"],
+            short_model(one["model"]),
             f"{one['calls']:,}",
             dollars(Decimal(one["cost_usd"]) * scale) if one["cost_usd"] is not None else "no price",
             *(_cell(one["projections"].get(lever.name, {}), record) for lever in levers),

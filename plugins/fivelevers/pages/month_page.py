@@ -11,7 +11,7 @@ from fivelevers.metering.report import Line
 from fivelevers.order import LEVERS
 from fivelevers.pages.markup import Markup, element
 from fivelevers.pages.numbers import count, dollars, percent
-from fivelevers.pages.parts import Tile, document, figure, items, section, table, tiles
+from fivelevers.pages.parts import Tile, document, figure, items, section, short_title, table, tiles
 from fivelevers.pages.report_page import (
     ZERO,
     Told,
@@ -62,17 +62,17 @@ def _tiles(total: Line) -> Iterator[Tile]:
 
 
 def _saved(told: Told) -> tuple[tuple[str, ...], list[list[str]]]:
-    head = (told.by.value.capitalize(), "Without us", *(f"{lever.number} {_short(lever.title)}" for lever in LEVERS))
+    head = (
+        told.by.value.capitalize(),
+        "Without us",
+        *(f"{lever.number} {short_title(lever.title)}" for lever in LEVERS),
+    )
     rows = [_row(one.group, [one]) for one in told.lines[:_LINES]]
     rest = told.lines[_LINES:]
     if rest:
         rows.append(_row(f"{len(rest)} others", rest))
     rows.append(_row("All", [told.total]))
     return (*head, "Saved", "Cost"), rows
-
-
-def _short(title: str) -> str:
-    return title.split()[1 if title.split(maxsplit=1)[0] in {"Provider", "Cost-aware"} else 0].lower()
 
 
 def _row(name: str, lines: Iterable[Line]) -> list[str]:

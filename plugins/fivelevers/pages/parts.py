@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -120,3 +121,14 @@ def _swatch(colour: str, filled: bool) -> Markup:
 
 def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def short_title(title: str) -> str:
+    """A lever's title as one word, for the head of a narrow column: `prompt`, `semantic`, `batch`, `routing`."""
+    words_ = title.lower().split()
+    return words_[1] if words_[0] in {"provider", "cost-aware"} else words_[0]
+
+
+def short_model(model: str) -> str:
+    """Without the date of its version."""
+    return re.sub(r"-20\d{6}$|-20\d\d-\d\d-\d\d$", "", model)

@@ -69,6 +69,7 @@ th, td { text-align: right; padding: 5px 0 5px 14px; border-bottom: 1px solid va
 th { font-weight: 500; color: var(--soft); }
 th:first-child, td:first-child, .words { text-align: left; padding-left: 0; }
 td:first-child, td.words { white-space: normal; overflow-wrap: anywhere; min-width: 9ch; }
+td.words { min-width: 13ch; }
 th.words, td.words { padding-left: 18px; }
 tr:last-child td { border-bottom: 0; } tr.sum td { font-weight: 600; border-top: 1.5px solid var(--faint); }
 details { margin-top: 12px; } summary { cursor: pointer; font-size: 13px; color: var(--soft); }
