@@ -88,9 +88,9 @@ def _tiers() -> list[tuple[str, str, str]]:
     return [(GROUP, GROUP, MODELS[WEAK]), (GROUP, GROUP, MODELS[STRONG])]
 
 
-def policy(mode: str) -> dict[str, Any]:
+def policy(mode: str, watch_share: float = 0.02) -> dict[str, Any]:
     judge = {"model": JUDGE, "usd_per_day": 100.0}
-    routing = {"mode": mode, "artifact": "sums.route", "watch_share": 0.2, "watch_usd_per_day": 100.0}
+    routing = {"mode": mode, "artifact": "sums.route", "watch_share": watch_share, "watch_usd_per_day": 100.0}
     levers = {"routing": routing, "semantic_cache": {"mode": "off", "judge": judge}}
     return {"defaults": {"holdout": 0}, "routes": [{"name": GROUP, "match": {"model": GROUP}, "levers": levers}]}
 
@@ -158,6 +158,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             routed = sent(stack, GROUP, rest[: args.served])
             time.sleep(_SETTLES_S)
             after, report = billed(stack), _report(stack, since)
+            # More is watched, so that it takes minutes here and not a day.
+            (folder / "policy.yaml").write_text(yaml.safe_dump(policy("on", args.watch)))
+            time.sleep(_SETTLES_S)
             worse = _until_retreat(stack, rest[args.served :])
     return {"certified": certified, **_figures(alone, routed, before, after), "report": report, "worse": worse}
 
@@ -209,6 +212,7 @@ def main() -> None:
     parser.add_argument("--labelled", type=int, default=2000, help="prompts to fit and certify with (%(default)s)")
     parser.add_argument("--served", type=int, default=600, help="that are routed and scored (%(default)s)")
     parser.add_argument("--worse", type=int, default=800, help="at most, while the cheap model is worse (%(default)s)")
+    parser.add_argument("--watch", type=float, default=0.3, help="share that is watched meanwhile (%(default)s)")
     parser.add_argument("--epsilon", type=float, default=0.03, help="that is certified (%(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="of the proxy (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)

@@ -58,8 +58,13 @@ _WORK = (
     "The error comes from the value that is passed in, not from the function itself.",
     "One thing to watch is the case of an empty input, which the present code does not handle.",
 )
-# All that stands around a fact, the longest first: one may begin another.
-PHRASES = tuple(sorted(filter(None, (*_OPENINGS, *_LEADS, *_FOLLOW_UPS, *_CLOSINGS)), key=len, reverse=True))
+_BEFORE_NUMBERS = (template.partition("{}")[0].strip() for template in _NUMBER)
+# All that stands around a fact or before a number, the longest first: one may begin another.
+PHRASES = tuple(
+    sorted(
+        filter(None, (*_OPENINGS, *_LEADS, *_FOLLOW_UPS, *_CLOSINGS, *_BEFORE_NUMBERS)), key=len, reverse=True
+    )
+)
 
 
 def number(value: str, rng: random.Random) -> str:
