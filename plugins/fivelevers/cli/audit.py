@@ -57,11 +57,8 @@ def audit(
     Exit code 0: the logs were read; 1: there is no usable call in them; 2: could not run.
     """
     # SQLAlchemy loads here: `fivelevers --help` shall not wait for it.
-    from fivelevers.audit.batch import BatchAudit
-    from fivelevers.audit.calls import with_provider
-    from fivelevers.audit.prompt_cache import PromptCacheAudit
+    from fivelevers.audit.levers import LeverAudits
     from fivelevers.audit.routing import RoutingAudit
-    from fivelevers.audit.semantic_cache import SemanticCacheAudit
     from fivelevers.audit.spending import Spending
     from fivelevers.cli.audit_tables import audit_record, audit_tables
     from fivelevers.cli.routing_tables import Routing
@@ -71,21 +68,18 @@ def audit(
 
     try:
         book = price_book(prices, price_map)
-        told, answers, batch = PromptCacheAudit(book), SemanticCacheAudit(similar=installed()), BatchAudit(book)
-        spending, routing = Spending(), RoutingAudit(book)
+        audits, spending, routing = LeverAudits(book, similar=installed()), Spending(), RoutingAudit(book)
+        told, answers = audits.prefixes, audits.answers
 
         def see(call: LoggedCall, route: str) -> None:
-            call = with_provider(call, book)
-            charge = told.see(call, route)
-            taken = answers.see(call, route, charge)
-            batch.see(call, route, charge, taken)
+            call, charge, taken = audits.see(call, route)
             routing.see(call, route, taken)
             spending.see(call, route, charge)
 
         done = go_through(logs, by, load(Path(policy)) if policy else None, see)
         if answers.similar:
             _look_up(answers)
-        levers = Routing(routing, answers, batch.lines())
+        levers = Routing(routing, answers, audits.batch.lines())
         record = audit_record(told, levers, done, by, spending=spending, show_text=show_text)
         if html is not None:
             html.write_text(audit_page(record), encoding="utf-8")

@@ -56,8 +56,6 @@ def groups_of(configs: list[Any]) -> Groups:
 def _of_artifact(route: Route, loaded: Loaded) -> Iterator[Problem]:
     switch = route.levers.routing
     place, artifact = f"routes.{route.name}.levers.routing", loaded.artifact
-    if getattr(switch, "cascade", None) is not None:
-        return
     if switch.artifact is None:
         alone = f"{switch.strong} alone answers" if switch.strong else "LiteLLM balances over all models of a group"
         yield Problem(f"{place}.mode", switch.mode.value, f"has no artifact to decide by: {alone}", _FIT)

@@ -167,8 +167,9 @@ def _batch(route: Route, books: Books) -> Found:
 
 
 def _routing(route: Route, books: Books) -> Found:
-    command = f"fivelevers route benchmark --route {route.name}"
-    artifact = getattr(route.levers.routing, "artifact", None)
+    name = route.name
+    command = f"fivelevers route benchmark --route {name} --models WEAK,STRONG --from-ledger --out {name}.jsonl"
+    artifact = route.levers.routing.artifact
     if not artifact:
         return Found("no labelled prompts", "prompts that each model answered, labelled and certified", command)
     return _certified(books.folder / artifact, command)
@@ -198,8 +199,7 @@ def _quantization(route: Route, books: Books) -> Found:
     served = providers(books.ledger, route.name, books.since)
     if served and not served & _OWN_SERVERS:
         return Found(cannot=f"managed APIs alone serve it ({', '.join(sorted(served))})")
-    command = f"fivelevers fp8 gate --route {route.name}"
-    return Found("", "both verdicts of the gate, quality and economics", command)
+    return Found("", "both verdicts of the gate, which this release can not run yet")
 
 
 _OF: Final[Mapping[str, Callable[[Route, Books], Found]]] = {
@@ -213,19 +213,15 @@ _OF: Final[Mapping[str, Callable[[Route, Books], Found]]] = {
 
 def projections(url: str, policy: Policy, book: PriceBook) -> dict[str, Projection]:
     """By route, of the calls in the ledger. Raises AuditError, LedgerError, ContentError."""
-    from fivelevers.audit.batch import BatchAudit
-    from fivelevers.audit.calls import LoggedCall, with_provider
+    from fivelevers.audit.calls import LoggedCall
     from fivelevers.audit.groups import By
-    from fivelevers.audit.prompt_cache import PromptCacheAudit
-    from fivelevers.audit.semantic_cache import SemanticCacheAudit
+    from fivelevers.audit.levers import LeverAudits
     from fivelevers.cli.logs import go_through
 
-    prefixes, answers, batch = PromptCacheAudit(book), SemanticCacheAudit(similar=False), BatchAudit(book)
+    audits = LeverAudits(book, similar=False)
 
     def see(call: LoggedCall, route: str) -> None:
-        call = with_provider(call, book)
-        charge = prefixes.see(call, route)
-        batch.see(call, route, charge, answers.see(call, route, charge))
+        audits.see(call, route)
 
     done = go_through([url], By.ROUTE, policy, see)
     if done.span_s < LEAST_S:
@@ -233,12 +229,13 @@ def projections(url: str, policy: Policy, book: PriceBook) -> dict[str, Projecti
     month = Decimal(MONTH_S / done.span_s)
     sums: dict[str, dict[str, Ends]] = {}
     waiting: dict[str, list[bool]] = {}
-    pays = {(line.route, line.model): line.projected.marked < line.projected.paid for line in prefixes.lines()}
-    for line in prefixes.lines():
+    lines = audits.prefixes.lines()
+    pays = {(line.route, line.model): line.projected.marked < line.projected.paid for line in lines}
+    for line in lines:
         _add(sums, line.route, "prompt_cache", line.saving, month)
-    for (route, model), told in answers.lines().items():
+    for (route, model), told in audits.answers.lines().items():
         _add(sums, route, "semantic_cache", told.saving(after_lever_1=pays.get((route, model), False)), month)
-    for (route, model), row in batch.lines().items():
+    for (route, model), row in audits.batch.lines().items():
         _add(sums, route, "batch", row.saving(after_lever_1=pays.get((route, model), False)), month)
         waiting.setdefault(route, []).append(row.waiting > 0 and not row.total("may"))
     return {route: Projection(sums.get(route, {}), all(waiting.get(route, [False]))) for route in sums.keys() | waiting}

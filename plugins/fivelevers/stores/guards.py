@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, String, Subquery, case, cast, desc, func, select
+from sqlalchemy import CTE, ColumnElement, Select, String, case, cast, desc, func, select
 
 from fivelevers.metering.arms import Contrast
 from fivelevers.metering.guard import SETTING, Session, Side
 from fivelevers.metering.interval import Coverage
 from fivelevers.metering.outcomes import Outcome
 from fivelevers.stores.database import named_errors
-from fivelevers.stores.ledger import Ledger, Usd, attempts, guards, outcomes
+from fivelevers.stores.ledger import Ledger, Usd, attempts, guards
+from fivelevers.stores.outcome_query import resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _session(row: Any) -> Session:
 def _sessions(route: str, since: float) -> Select[Any]:
     """One row per session and what it was treated by. A lever's own calls are in the cost of the request they serve."""
     calls = _calls(route, since)
-    known, c = _outcomes(calls), calls.c
+    known, c = resolved(select(calls.c.request_id)), calls.c
     told = known.c.outcome.is_not(None)
     answer = (c.last == 1) & c.charged_to.is_(None)
     failed = answer & (known.c.outcome == Outcome.FAILURE.value)
@@ -128,18 +129,6 @@ def _calls(route: str, since: float) -> CTE:
     # What was asked since then has ended since then, and only that has an index.
     query = query.where(a.route == route, a.at >= since, a.asked_at >= since)
     return query.cte("calls")
-
-
-def _outcomes(calls: CTE) -> Subquery:
-    """The word that counts on each request, as metering/outcomes.py ranks them."""
-    o = outcomes.c
-    order = (o.strength, desc(o.at), o.outcome)
-    rank = func.row_number().over(partition_by=o.request_id, order_by=order).label("n")
-    said = select(o.request_id, o.outcome, rank).where(
-        o.outcome != Outcome.UNKNOWN.value, o.request_id.in_(select(calls.c.request_id))
-    )
-    ranked = said.subquery()
-    return select(ranked.c.request_id, ranked.c.outcome).where(ranked.c.n == 1).subquery()
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:

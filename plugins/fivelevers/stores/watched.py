@@ -1,4 +1,4 @@
-"""What watching a route's answers has found and cost, over all proxies: in Redis, or without one in this process.
+"""What watching a route's answers has found, over all proxies: in Redis, or without one in this process.
 
 Counts are only ever added to, so proxies may add theirs in any order. They belong to one artifact and to one standing
 of the lever's switch: another certificate, or a `resume`, begins anew.
@@ -6,7 +6,6 @@ of the lever's switch: another certificate, or a `resume`, begins anew.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +14,8 @@ from typing import Final
 from fivelevers.stores.redis_async import Link
 
 KEEP_S: Final = 90 * 86_400
-_SPENT_KEEP_S: Final = 2 * 86_400
 _LIMIT_S: Final = 1.0  # nobody waits
-_AT_MOST: Final = 1000  # routes and days in this process
+_AT_MOST: Final = 1000  # certificates in this process
 
 TESTED, LOST, WON = "tested", "lost", "won"
 
@@ -38,7 +36,6 @@ class Watched:
     def __init__(self, url: str) -> None:
         self._link = Link(url, "routing", limit_s=_LIMIT_S) if url else None
         self._counts: dict[str, Counter[str]] = {}
-        self._usd: Counter[str] = Counter()
 
     async def add(self, name: str, counts: Mapping[str, int]) -> Seen:
         """All that was seen under ``name``, with ``counts`` (`tested`, `lost`, `won`, or a class's number)."""
@@ -58,30 +55,9 @@ class Watched:
             found = (await pipe.execute())[-1]
         return _seen({field_.decode(): int(count) for field_, count in found.items()})
 
-    async def spent_usd(self, route: str) -> float:
-        """Since midnight UTC."""
-        if self._link is None:
-            return float(self._usd[_day(route)])
-        async with self._link.asking("what watching has cost can not be read") as redis:
-            return float(await redis.get(_day(route)) or 0)
-
-    async def add_usd(self, route: str, usd: float) -> None:
-        if self._link is None:
-            if len(self._usd) >= _AT_MOST:
-                self._usd.clear()
-            self._usd[_day(route)] += usd  # type: ignore[assignment]  # a Counter adds floats as well
-            return
-        async with self._link.asking("what watching has cost can not be written") as redis:
-            await redis.incrbyfloat(_day(route), usd)
-            await redis.expire(_day(route), _SPENT_KEEP_S)
-
     async def close(self) -> None:
         if self._link is not None:
             await self._link.close()
-
-
-def _day(route: str) -> str:
-    return f"fl:watched-usd:{route}:{time.strftime('%Y-%m-%d', time.gmtime())}"
 
 
 def _seen(counts: Mapping[str, int]) -> Seen:

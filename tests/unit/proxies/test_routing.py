@@ -17,8 +17,8 @@ from fivelevers.prices import Usage
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api
 from fivelevers.request import parse as parse_request
-from fivelevers.stores import route_artifact
 from tests.unit.levers.routing.test_artifact import ARTIFACT
+from tests.unit.proxies.routed import loaded, routing_state
 
 NOW = 1_700_000_000.0
 EASY, HARD = "hello friend nice day", "statute court appeal clause"
@@ -46,22 +46,13 @@ GROUP = [deployment("weak"), deployment("strong"), deployment("weak", "weak-2")]
 
 @pytest.fixture
 def module(proxy_server: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(proxy_server, "llm_router", import_module("litellm").Router(model_list=[]))
-    return import_module("fivelevers.proxies.litellm.routing")
+    return loaded("fivelevers.proxies.litellm.routing", proxy_server, monkeypatch)
 
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
-    (tmp_path / "policy.yaml").write_text(POLICY)
-    route_artifact.write(tmp_path / "a.route", ARTIFACT)
-    for name in ("FIVELEVERS_REDIS_URL", "FIVELEVERS_LEDGER_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("FIVELEVERS_POLICY", str(tmp_path / "policy.yaml"))
-    monkeypatch.setenv("FIVELEVERS_STATE_DIR", str(tmp_path))
-    made = State.from_environment()
-    yield made
-    made.switches.close()  # its thread asks for the policy
-    made.policy.close()
+    with routing_state(POLICY, tmp_path, monkeypatch) as made:
+        yield made
 
 
 def asked(content: Any = EASY, model: str = "tiers", **more: Any) -> tuple[Plan, dict[str, Any]]:

@@ -17,10 +17,10 @@ from fivelevers.policy import Caller, parse
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api
 from fivelevers.request import parse as parse_request
-from fivelevers.stores import route_artifact
+from fivelevers.stores.daily_spend import DailySpend
 from fivelevers.stores.watched import Watched
 from tests.redis_server import Server
-from tests.unit.levers.routing.test_artifact import ARTIFACT
+from tests.unit.proxies.routed import loaded, routing_state
 from tests.unit.proxies.test_routing import EASY, GROUP, NOW, answer, went
 
 POLICY = """
@@ -45,22 +45,13 @@ TASK = {"x-fivelevers-task": "greetings"}
 
 @pytest.fixture
 def module(proxy_server: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(proxy_server, "llm_router", import_module("litellm").Router(model_list=[]))
-    return import_module("fivelevers.proxies.litellm.watching")
+    return loaded("fivelevers.proxies.litellm.watching", proxy_server, monkeypatch)
 
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
-    (tmp_path / "policy.yaml").write_text(POLICY)
-    route_artifact.write(tmp_path / "a.route", ARTIFACT)
-    for name in ("FIVELEVERS_REDIS_URL", "FIVELEVERS_LEDGER_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("FIVELEVERS_POLICY", str(tmp_path / "policy.yaml"))
-    monkeypatch.setenv("FIVELEVERS_STATE_DIR", str(tmp_path))
-    made = State.from_environment()
-    yield made
-    made.switches.close()  # its thread asks for the policy
-    made.policy.close()
+    with routing_state(POLICY, tmp_path, monkeypatch) as made:
+        yield made
 
 
 def said(text: str) -> Any:
@@ -162,11 +153,13 @@ def test_counts_of_all_proxies_are_added(tmp_path: Path) -> None:
         await one.add("a", {"tested": 2, "lost": 1, "3": 2})
         seen = await other.add("a", {"tested": 1, "won": 1})
         assert (seen.tested, seen.lost, seen.won, seen.classes) == (3, 1, 1, {3: 2})
-        await one.add_usd("r", 0.25)
-        await other.add_usd("r", 0.5)
-        assert await one.spent_usd("r") == 0.75
-        await one.close()
-        await other.close()
+        spent, also = DailySpend(url, "routing"), DailySpend(url, "routing")
+        await spent.add("r", 0.25)
+        await also.add("r", 0.5)
+        assert await spent.spent_usd("r") == 0.75
+        assert await DailySpend("", "routing").spent_usd("r") == 0
+        for each in (one, other, spent, also):
+            await each.close()
 
     server = Server(tmp_path)
     try:

@@ -9,7 +9,6 @@ from typing import Any
 from fivelevers.levers.semantic_cache.question import blocks_of, is_user, text_in, turns_of
 from fivelevers.request import Api
 
-_TEXT_TYPES = ("text", "input_text")  # no set: what stands there may be unhashable
 _THINKING = ("thinking", "redacted_thinking")
 
 
@@ -56,13 +55,8 @@ def _unanswered(turns: Sequence[Any]) -> Iterator[Any]:
 
 
 def _texts(turn: Mapping[str, Any]) -> list[str]:
-    found = []
-    for block in blocks_of(turn):
-        if isinstance(block, dict) and block.get("type") in _TEXT_TYPES:
-            text = block.get("text")
-            if isinstance(text, str) and text.strip():
-                found.append(text)
-    return found
+    found = (text_in(block) for block in blocks_of(turn))
+    return [text for text in found if text is not None and text.strip()]
 
 
 def _is_models(turn: object) -> bool:

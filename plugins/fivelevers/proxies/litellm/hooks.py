@@ -213,10 +213,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
     async def _charge(self, attempt: Attempt) -> None:
         """A lever's own call counts against what its route may spend in a day; one of unknown price as a cent."""
         usd = _UNPRICED_USD if attempt.cost_usd is None else float(attempt.cost_usd)
-        if attempt.charged_to == ROUTING:
-            await self.state.watched.add_usd(attempt.route, usd)
-        else:
-            await self.state.judge_spend.add(attempt.route, usd)
+        purse = self.state.watch_spend if attempt.charged_to == ROUTING else self.state.judge_spend
+        await purse.add(attempt.route, usd)
 
     @_fails_open
     async def async_log_failure_event(

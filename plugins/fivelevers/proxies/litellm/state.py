@@ -33,7 +33,7 @@ from fivelevers.stores.affinity_memory import MemoryAffinity
 from fivelevers.stores.answers import Answers
 from fivelevers.stores.calibrations import Audits, Calibrated, Calibrations
 from fivelevers.stores.content_key import Sealer
-from fivelevers.stores.judge_spend import JudgeSpend
+from fivelevers.stores.daily_spend import DailySpend
 from fivelevers.stores.policy_file import PolicyFile
 from fivelevers.stores.prefixes import Prefixes
 from fivelevers.stores.redis_async import answers_url
@@ -75,7 +75,8 @@ class State:
     lever_guard: LeverGuard = field(default_factory=lambda: LeverGuard(lambda: EMPTY, Switches("", ""), "", ""))
     embedders: Embedders = field(default_factory=Embedders)
     lane: LaneWatch = field(default_factory=LaneWatch)
-    judge_spend: JudgeSpend = field(default_factory=lambda: JudgeSpend(""))
+    judge_spend: DailySpend = field(default_factory=lambda: DailySpend("", "semantic_cache"))
+    watch_spend: DailySpend = field(default_factory=lambda: DailySpend("", "routing"))
     judged: dict[str, Spent] = field(default_factory=dict)  # by route of the policy
     artifacts: RouteArtifacts = field(default_factory=lambda: RouteArtifacts(None, PriceBook({})))
     routed: Routed = field(default_factory=lambda: Routed(""))
@@ -112,7 +113,8 @@ class State:
             calibrations=Calibrations(meter.ledger_url, "semantic_cache", guard.audited),
             guard=guard,
             lever_guard=LeverGuard(file.current, switches, redis_url, meter.ledger_url),
-            judge_spend=JudgeSpend(answers_url(os.environ)),
+            judge_spend=DailySpend(answers_url(os.environ), "semantic_cache"),
+            watch_spend=DailySpend(redis_url, "routing"),
             artifacts=RouteArtifacts(file.path.parent if file.path else None, prices),
             routed=Routed(redis_url),
             watched=Watched(redis_url),

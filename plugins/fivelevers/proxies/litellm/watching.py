@@ -129,7 +129,7 @@ class Watching:
 
     async def _affordable(self) -> bool:
         plan, state = self.routing.plan, self.routing.state
-        return await state.watched.spent_usd(plan.route.name) < plan.route.levers.routing.watch_usd_per_day
+        return await state.watch_spend.spent_usd(plan.route.name) < plan.route.levers.routing.watch_usd_per_day
 
     async def _ask(self, model: str) -> Output | None:
         """Charged to the lever and to no key; None where it gave no answer."""
@@ -163,7 +163,7 @@ class Watching:
         settings = plan.route.levers.semantic_cache.judge.model_copy(
             update={"usd_per_day": plan.route.levers.routing.watch_usd_per_day}
         )
-        judges = Judges(plan.route.name, settings, None, state.watched, self._ask_judge)
+        judges = Judges(plan.route.name, settings, None, state.watch_spend, self._ask_judge)
         question = prompt_of(plan.request.api, self.body) or ""
         verdict = await judges.compare(question, strong.text, [weak.text])
         return None if verdict.said is None else (int(verdict.same is None), 0)
