@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from fivelevers.metering.event import Attempt, LookedUp, OutcomeSeen, UsageSource
+from fivelevers.metering.event import Attempt, LookedUp, OutcomeSeen, Routed, UsageSource
 from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.prices import Kind, Usage
 
@@ -38,5 +38,15 @@ def looked_up(**changes: Any) -> LookedUp:
     plain = LookedUp(
         name, f"r-{name}", 1000.0, "support", "team:a", None, "5c" * 16, "9f" * 16, "minilm-1", "on", "audit", "same",
         "model", {"similarity": 0.9},
+    )  # fmt: skip
+    return replace(plain, **changes)
+
+
+def routed(request_id: str, **changes: Any) -> Routed:
+    """A decision for the cheap model."""
+    plain = Routed(
+        event_id=f"d{next(_ids)}", request_id=request_id, at=1000.0, route="support", tenant="team:a", end_user=None,
+        mode="on", reason="routed", model="gpt-4.1-nano", strong="gpt-4.1", task="support", chosen="gpt-4.1-nano",
+        gain=0.012, saved_usd=0.0004, point=12.5, threshold=40.0, artifact=900.0,
     )  # fmt: skip
     return replace(plain, **changes)

@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from fivelevers.cli import app
 from tests.wire.proxy import ACME, PATHS, Proxy, Reply, wait_for
 from tests.wire.tiers import CLAUDE, EASY, GPT, HARD, MODELS_OF, WATCHED
 
@@ -96,3 +98,14 @@ def test_where_the_cheap_model_fails_the_strong_one_answers(quiet: Proxy) -> Non
         quiet.no_faults()
     rows = quiet.attempts(reply.request_id, 2)
     assert [(row["model"], bool(row["success"])) for row in rows] == [("gpt-4.1-nano", False), ("gpt-4.1", True)]
+    told = wait_for(lambda: explained(quiet, reply.request_id), lambda said: "(failed)" in said)
+    assert [line.strip() for line in told.splitlines() if "sent to" in line] == [
+        "sent to weak (routed)",
+        "sent to strong (failed)",
+    ]
+    assert "openai/gpt-4.1-nano failed: InternalServerError" in told
+
+
+def explained(proxy: Proxy, request_id: str) -> str:
+    """What `fivelevers explain route` says."""
+    return CliRunner().invoke(app, ["explain", "route", request_id, "--ledger", proxy.stack.ledger_url]).output

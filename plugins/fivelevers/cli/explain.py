@@ -1,4 +1,4 @@
-"""`fivelevers explain`: why something is as it is. So far: why prompts are not read from the providers' caches."""
+"""`fivelevers explain`: why something is as it is. Here: why prompts are not read from the providers' caches."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from fivelevers.audit.groups import By
 from fivelevers.cli.difference_tables import difference_records, difference_tables
+from fivelevers.cli.explain_route import route as route_of_request
 from fivelevers.cli.logs import AsJson, PolicyPath, PriceMap, Prices, ShowText, go_through, price_book
 from fivelevers.cli.switching import RedisUrl
 from fivelevers.errors import AuditError, FiveLeversError, StoreError
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from fivelevers.levers.prompt_cache.tally import Parted, Place
     from fivelevers.prices import PriceBook
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Say why: of a prefix that is not read again.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Say why a prefix is not read again, or a request went where it did.",
+)
+app.command("route")(route_of_request)
 _DAY_S = 86_400.0
 _NO_TEXT: Mapping[Place, str] = {}
 

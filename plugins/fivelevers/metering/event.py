@@ -1,5 +1,5 @@
 """What the ledger is told: one `Attempt` per call to a provider, one `OutcomeSeen` per word about an answer, one
-`LookedUp` per question that lever 2 compared with those it knows.
+`LookedUp` per question that lever 2 compared with those it knows, one `Routed` per decision of lever 4.
 
 A request of a client is one or more attempts with one ``request_id``; the last one is the answer, those before it were
 superseded. Events are written once and never changed; a later outcome is a later event.
@@ -139,8 +139,43 @@ class LookedUp:
     seen: Mapping[str, Any]
 
 
-Event = Attempt | OutcomeSeen | ContentKept | LookedUp
-_KINDS: dict[type, str] = {Attempt: "attempt", OutcomeSeen: "outcome", ContentKept: "content", LookedUp: "look_up"}
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where lever 4 sent one request, or sent it again after an attempt failed, and why (a word of docs/routing.md).
+
+    ``task``: the cell of the artifact. ``chosen``: the model that the artifact decided on, None where nothing was
+    decided; ``model`` had it in the end. ``gain`` and ``saved_usd`` are what was expected of the choice;
+    ``threshold`` is the policy that was certified, ``point`` the one from which on the prompt leaves the strong model.
+    ``artifact``: when it was made, in seconds since the epoch.
+    """
+
+    event_id: str
+    request_id: str
+    at: float
+    route: str
+    tenant: str
+    end_user: str | None
+    mode: str
+    reason: str
+    model: str
+    strong: str
+    task: str
+    chosen: str | None = None
+    gain: float | None = None
+    saved_usd: float | None = None
+    point: float | None = None
+    threshold: float | None = None
+    artifact: float | None = None
+
+
+Event = Attempt | OutcomeSeen | ContentKept | LookedUp | Routed
+_KINDS: dict[type, str] = {
+    Attempt: "attempt",
+    OutcomeSeen: "outcome",
+    ContentKept: "content",
+    LookedUp: "look_up",
+    Routed: "routed",
+}
 
 
 def to_record(event: Event) -> dict[str, Any]:
@@ -173,6 +208,8 @@ def from_record(record: dict[str, Any]) -> Event:
         return ContentKept(**values)
     if kind == "look_up":
         return LookedUp(**values)
+    if kind == "routed":
+        return Routed(**values)
     if kind != "attempt":
         raise ValueError(f"kind: {kind!r} is none of {', '.join(_KINDS.values())}")
     values["usage"], values["usage_source"] = Usage(**values["usage"]), UsageSource(values["usage_source"])

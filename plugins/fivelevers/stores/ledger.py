@@ -32,7 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeDecorator
 
 from fivelevers import metrics
-from fivelevers.metering.event import Attempt, ContentKept, Event, LookedUp, OutcomeSeen, from_record
+from fivelevers.metering.event import Attempt, ContentKept, Event, LookedUp, OutcomeSeen, Routed, from_record
 from fivelevers.metering.outcomes import Source
 from fivelevers.prices import Kind
 from fivelevers.stores.database import is_of_the_values, named_errors, open_engine, writing
@@ -194,6 +194,29 @@ calibrations = Table(
     Column("detail", _JSON, nullable=False),
 )
 
+decisions = Table(
+    "decision",
+    metadata,
+    Column("event_id", String(32), primary_key=True),
+    Column("request_id", String(32), nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("route", String(63), nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("end_user", String(32)),
+    Column("mode", String(6), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("model", String, nullable=False),
+    Column("strong", String, nullable=False),
+    Column("task", String, nullable=False),
+    Column("chosen", String),
+    Column("gain", Float),
+    Column("saved_usd", Float),
+    Column("point", Float),
+    Column("threshold", Float),
+    Column("artifact", Float),
+    Index("decision_by_route", "route", "at"),
+)
+
 guards = Table(
     "guard",
     metadata,
@@ -258,6 +281,8 @@ class Ledger:
             (outcomes, [_outcome_row(e) for e in events if isinstance(e, OutcomeSeen)]),
             (contents, [{c.name: getattr(e, c.name) for c in contents.columns}
                         for e in events if isinstance(e, ContentKept)]),
+            (decisions, [{c.name: getattr(e, c.name) for c in decisions.columns}
+                         for e in events if isinstance(e, Routed)]),
             (look_ups, [{c.name: getattr(e, c.name) for c in look_ups.columns}
                         for e in events if isinstance(e, LookedUp)]),
         ]  # fmt: skip

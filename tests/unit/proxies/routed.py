@@ -34,3 +34,4 @@ def routing_state(policy: str, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     yield made
     made.switches.close()  # its thread asks for the policy
     made.policy.close()
+    made.meter.close()

@@ -211,3 +211,27 @@ def test_a_fault_of_ours_goes_to_the_strong_model(
 
     monkeypatch.setattr(type(ARTIFACT), "decide", broken)
     assert route(module, state) == (["strong"], "error")
+
+
+def test_each_decision_is_recorded_once_and_without_a_clients_words(
+    module: ModuleType, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(state.meter, "record", seen.append)
+    made = module.routing(*asked(headers={"x-fivelevers-task": "greetings"}), state)
+    went(made)
+    went(made)
+    made.failed("weak")
+    went(made)
+    assert [(one.reason, one.model, one.chosen, one.task) for one in seen] == [
+        ("routed", "weak", "weak", "greetings"),
+        ("failed", "strong", "weak", "greetings"),
+    ]
+    seen.clear()
+    went(module.routing(*asked(headers={"x-fivelevers-task": "call Mr Smith"}), state))
+    went(module.routing(*asked(EASY, "watched"), state))
+    went(module.routing(*asked(EASY, "idle"), state))
+    assert [(one.reason, one.mode, one.task) for one in seen] == [
+        ("unknown-route", "on", ""),
+        ("unknown-route", "shadow", ""),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -56,7 +57,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
 
 def said(text: str) -> Any:
     """As LiteLLM logs it."""
-    return import_module("litellm").ModelResponse(choices=[{"message": {"role": "assistant", "content": text}}])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # theirs, when their classes are first used
+        return import_module("litellm").ModelResponse(choices=[{"message": {"role": "assistant", "content": text}}])
 
 
 def watch(

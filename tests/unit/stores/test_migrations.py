@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,13 @@ def test_many_may_make_the_tables_at_once(ledger_url: str, ledger: Ledger, tmp_p
     (tmp_path / "go").touch()
     assert [maker.wait(timeout=120) for maker in makers] == [0] * len(makers)
     assert ledger.insert([to_record(attempt())]) == []
+
+
+def test_ledgers_of_one_process_are_made_at_the_same_time(tmp_path: Path) -> None:
+    made = [Ledger(f"sqlite:///{tmp_path}/{n}.db") for n in range(6)]
+    with ThreadPoolExecutor(len(made)) as pool:
+        for done in [pool.submit(ledger.create) for ledger in made]:
+            done.result()
+    for ledger in made:
+        assert "decision" in inspect(ledger.engine).get_table_names()
+        ledger.close()

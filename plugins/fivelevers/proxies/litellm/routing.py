@@ -7,8 +7,11 @@ again for the same request.
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from litellm.responses.utils import ResponsesAPIRequestUtils
@@ -18,7 +21,9 @@ from fivelevers.engine import Answer, Payee, Plan, WithoutUs, without_routing
 from fivelevers.errors import StoreError
 from fivelevers.levers.routing.needs import Needs, needs_of
 from fivelevers.levers.routing.prompt import Tie, goes_on, prompt_of, tie_of
+from fivelevers.metering.event import Routed
 from fivelevers.order import Mode
+from fivelevers.policy import end_user_digest
 from fivelevers.proxies.litellm.moving import moving_usd
 from fivelevers.proxies.litellm.pinning import left
 from fivelevers.proxies.litellm.state import State
@@ -178,6 +183,8 @@ class Routing:
     def _say(self, model: str, reason: str) -> None:
         if not self.reason:
             metrics.requests.labels(LEVER, reason.replace(" ", "-")).inc()
+        if reason not in (self.reason, "off"):  # an attempt that changes nothing is no news
+            self.state.meter.record(self._told(model, reason))
         self.reason = reason
         told = [reason]
         if self.decision is not None:
@@ -185,6 +192,31 @@ class Routing:
                 told.append(f"model={self.decision.model}")
             told += [f"gain={self.decision.gain:.3f}", f"saved_usd={self.decision.saved_usd:.6f}"]
         self.said = "; ".join(told)
+
+    def _told(self, model: str, reason: str) -> Routed:
+        plan, decision, artifact = self.plan, self.decision, self.loaded.artifact
+        point = None if decision is None else decision.point
+        known = artifact is not None and self.asked.task in artifact.model.routes
+        chosen = None if artifact is None else artifact.certificate.chosen
+        return Routed(
+            event_id=uuid.uuid4().hex,
+            request_id=plan.request_id,
+            at=time.time(),
+            route=plan.route.name,
+            tenant=plan.tenant,
+            end_user=end_user_digest(plan.caller.end_user) if plan.caller.end_user else None,
+            mode=plan.mode(LEVER).value,
+            reason=reason.removeprefix("shadow "),
+            model=model,
+            strong=self.strong,
+            task=self.asked.task if known else "",  # else it is whatever a client wrote
+            chosen=None if decision is None else decision.model,
+            gain=None if decision is None else decision.gain,
+            saved_usd=None if decision is None else decision.saved_usd,
+            point=point if point is not None and isfinite(point) else None,
+            threshold=None if chosen is None else chosen.threshold,
+            artifact=None if artifact is None else artifact.made_at,
+        )
 
     def failed(self, deployment: str | None) -> None:
         """An attempt there gave no answer: the next one is the strong model's."""

@@ -6,6 +6,7 @@ ledger is never dropped, and an older release refuses a newer database and leave
 
 from __future__ import annotations
 
+import threading
 import time
 
 from sqlalchemy import Connection, Engine
@@ -13,9 +14,10 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from fivelevers.errors import LedgerError
 
-HEAD = "0003"
+HEAD = "0004"
 REVISION_TABLE = "fivelevers_revision"  # a name of our own: the database may hold other programs' tables
 
+_alembic = threading.Lock()  # its `op` and `context` are the process's: two databases at once would be mixed up
 _ADVISORY_LOCK = int.from_bytes(b"5levers", "big")
 
 
@@ -28,7 +30,7 @@ def upgrade(engine: Engine) -> None:
         return
     if engine.dialect.name == "sqlite":
         _write_ahead(engine)
-    with engine.begin() as connection:
+    with _alembic, engine.begin() as connection:
         _lock(connection)
         _upgrade(connection)
 
