@@ -22,7 +22,7 @@ from fivelevers.cli.difference_tables import difference_records, difference_tabl
 from fivelevers.cli.logs import Pass
 from fivelevers.cli.routing_tables import Routing, routing_notes, routing_record, routing_table
 from fivelevers.cli.savings import a_month, as_json, in_words
-from fivelevers.cli.tables import money, short, table, usd
+from fivelevers.cli.tables import money, per_success_record, short, table, usd
 from fivelevers.levers.prompt_cache.reuse import EDGES_S, Gaps
 from fivelevers.levers.prompt_cache.terms import Style
 
@@ -186,10 +186,19 @@ def audit_record(
 def _spent_record(spending: Spending) -> dict[str, Any]:
     step_s, steps = spending.steps()
     told = [
-        {"route": one.route, "at": one.at, "calls": one.calls, "tokens": one.tokens, "cost_usd": usd(one.usd)}
+        {
+            "route": one.route,
+            "at": one.at,
+            "calls": one.calls,
+            "tokens": one.tokens,
+            "cost_usd": usd(one.usd),
+            "labelled": one.known,
+            "good": one.good,
+        }
         for one in steps
     ]
-    return {"step_s": step_s, "steps": told}
+    per_success = {route: per_success_record(value) for route, value in spending.per_success().items()}
+    return {"step_s": step_s, "steps": told, "cost_per_success": per_success}
 
 
 def _gaps_record(route: str, gaps: Gaps) -> dict[str, Any]:

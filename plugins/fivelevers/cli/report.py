@@ -18,10 +18,9 @@ from rich.console import Console
 
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
 from fivelevers.cli.report_reading import read_lines, read_told
-from fivelevers.cli.tables import report_table, usd
+from fivelevers.cli.tables import per_success_record, report_table, usd
 from fivelevers.errors import LedgerError
 from fivelevers.metering.cost import rounded
-from fivelevers.metering.interval import CostPerSuccess, Withheld
 from fivelevers.metering.report import GroupBy, Line
 from fivelevers.pages.month_page import month_page
 from fivelevers.pages.report_page import report_page
@@ -109,22 +108,12 @@ def _record(line: Line, by: GroupBy) -> dict[str, Any]:
         "failures": totals.failures,
         "unknown": totals.requests - totals.known,
         "coverage": round(line.coverage, 4),
-        **_per_success(line.cost_per_success),
+        **per_success_record(line.cost_per_success),
         "failure_cost_usd": usd(totals.failure_cost),
         "waste": {waste.kind.value: usd(waste.usd) for waste in line.waste},
         "unpriced_attempts": totals.unpriced,
         "estimated_attempts": totals.estimated,
         "estimated_cost_usd": usd(totals.estimated_cost),
-    }
-
-
-def _per_success(value: CostPerSuccess | Withheld) -> dict[str, str | None]:
-    known = value if isinstance(value, CostPerSuccess) else None
-    return {
-        "cost_per_success_usd": usd(known.usd) if known else None,
-        "cost_per_success_low_usd": usd(known.low_usd) if known else None,
-        "cost_per_success_high_usd": usd(known.high_usd) if known else None,
-        "cost_per_success_withheld": value.detail if isinstance(value, Withheld) else None,
     }
 
 

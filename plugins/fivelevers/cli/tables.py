@@ -27,6 +27,17 @@ def money(amount: Decimal) -> str:
     return f"-${size}" if amount < 0 else f"${size}"
 
 
+def per_success_record(value: CostPerSuccess | Withheld) -> dict[str, str | None]:
+    """Cost per successful output with its interval, or why it is withheld, for JSON."""
+    known = value if isinstance(value, CostPerSuccess) else None
+    return {
+        "cost_per_success_usd": usd(known.usd) if known else None,
+        "cost_per_success_low_usd": usd(known.low_usd) if known else None,
+        "cost_per_success_high_usd": usd(known.high_usd) if known else None,
+        "cost_per_success_withheld": value.detail if isinstance(value, Withheld) else None,
+    }
+
+
 def short(model: str) -> str:
     """A model without the date of its version, where columns are few."""
     return re.sub(r"-20\d{6}$|-20\d\d-\d\d-\d\d$", "", model)

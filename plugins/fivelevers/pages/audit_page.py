@@ -52,6 +52,7 @@ def audit_page(record: Record) -> str:
         tiles(_tiles(record, found)),
         _in_order(record, found),
         _over_time(record),
+        _two_numbers(record),
         _reuse(record),
         _similar(record),
         _differences(record),
@@ -134,7 +135,15 @@ def _tiles(record: Record, found: Mapping[str, Ends]) -> Iterator[Tile]:
     share = f"{' to '.join(ends)} of it" if ends else ""
     yield Tile("Could be saved", _range(low, high), share, "good" if high > 0 else "")
     yield Tile("Cost per token", dollars(in_log * 1_000_000 / tokens) if tokens else "-", "for a million")
-    yield Tile("Cost per good answer", "not known", "a log has no outcomes; the proxy's report does")
+    labelled = sum(one["labelled"] for one in record["spent"]["steps"])
+    if labelled:
+        yield Tile("Good answers", percent(_good(record) / labelled, 0), f"of {labelled:,} that the logs label")
+    else:
+        yield Tile("Cost per good answer", "not known", "no outcome is in these logs; the proxy's report has them")
+
+
+def _good(record: Record) -> int:
+    return sum(int(one["good"]) for one in record["spent"]["steps"])
 
 
 def _in_order(record: Record, found: Mapping[str, Ends]) -> Markup:
@@ -190,6 +199,37 @@ def _over_time(record: Record) -> Markup:
             )
         )
     return section(f"Cost over time, by {record['by']}", element("div", *pairs, class_="pairs"), _left(dearest))
+
+
+def _two_numbers(record: Record) -> Markup:
+    """Cost per token beside cost per good answer, of routes with labels."""
+    found = record["spent"]["cost_per_success"]
+    if not found:
+        return Markup("")
+    sums: defaultdict[str, list[Decimal]] = defaultdict(lambda: [_ZERO, _ZERO])
+    for one in record["spent"]["steps"]:
+        sums[one["route"]][0] += Decimal(one["cost_usd"])
+        sums[one["route"]][1] += one["tokens"]
+    rows = [
+        (route, dollars(cost * 1_000_000 / tokens) if tokens else "-", *_good_cells(found[route]))
+        for route, (cost, tokens) in sorted(sums.items(), key=lambda pair: -pair[1][0])
+        if route in found
+    ]
+    return section(
+        "A token, and a good answer",
+        note(
+            "Cost per token falls when a cheaper model answers, even if its answers are useless; cost per good answer "
+            "does not. Of calls that the logs label; the interval takes an hour as its unit: logs name no session."
+        ),
+        table((record["by"].capitalize(), "$ for a million tokens", "$ for a thousand good answers", "95 %"), rows),
+    )
+
+
+def _good_cells(told: Record) -> tuple[str, str]:
+    if told["cost_per_success_withheld"]:
+        return "withheld", str(told["cost_per_success_withheld"])
+    value, low, high = (dollars(1000 * Decimal(told[f"cost_per_success{end}_usd"])) for end in ("", "_low", "_high"))
+    return value, f"{low} to {high}"
 
 
 def _small(caption: str, drawn: Markup) -> Markup:

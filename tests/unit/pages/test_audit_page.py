@@ -69,6 +69,15 @@ def test_names_and_places_from_a_log_are_text(tmp_path: Path) -> None:
     assert not {"script", "img", "b"} & set(page.names)
 
 
+def test_labels_put_cost_per_token_beside_cost_per_good_answer(tmp_path: Path) -> None:
+    rows = [row(3600.0 * n, "gpt-4.1", "hi") | {"outcome": "failure" if n % 8 == 0 else "success"} for n in range(40)]
+    _, page = audited(tmp_path, str(write(tmp_path / "labelled.jsonl", rows)))
+    assert "A token, and a good answer" in page.text
+    assert "of 40 that the logs label" in page.text
+    each = 1000 * (100 * 2e-6 + 10 * 8e-6) * 40 / 35
+    assert f"${each:.4f}" in page.text
+
+
 def test_logs_without_a_call_say_so(tmp_path: Path) -> None:
     _, page = audited(tmp_path, str(write(tmp_path / "odd.jsonl", [{"odd": 1}])))
     assert "No usable call is in these logs" in page.text
