@@ -17,13 +17,16 @@ import typer
 from rich.console import Console
 
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
-from fivelevers.cli.report_reading import read_lines, read_told
+from fivelevers.cli.report_reading import read_lines, read_proof, read_told
 from fivelevers.cli.tables import per_success_record, report_table, usd
 from fivelevers.errors import LedgerError
 from fivelevers.metering.cost import rounded
+from fivelevers.metering.interval import Withheld
+from fivelevers.metering.measured import Measured, Saving
 from fivelevers.metering.report import GroupBy, Line
 from fivelevers.pages.month_page import month_page
 from fivelevers.pages.report_page import report_page
+from fivelevers.switch import ANY, Switch
 
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -56,15 +59,16 @@ def report(
             html.write_text(month_page(told) if month else report_page(told), encoding="utf-8")
             return
         lines = read_lines(state_dir, url, by, start, end)
+        measured, retreats = read_proof(state_dir, url, start, end) if by is GroupBy.ROUTE else ([], [])
     except (LedgerError, OSError, ValueError) as error:
         Console(stderr=True, highlight=False).print(f"fivelevers report: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error
     if format_ is Format.TABLE:
-        Console().print(report_table(lines, by))
+        Console().print(report_table(lines, by, measured, retreats))
     elif format_ is Format.JSON:
-        print(json.dumps([_record(line, by) for line in lines], indent=2))  # noqa: T201
+        print(json.dumps(_records(lines, by, measured, retreats), indent=2))  # noqa: T201
     else:
-        print(_csv([_record(line, by) for line in lines]), end="")  # noqa: T201
+        print(_csv(_records(lines, by, measured, retreats)), end="")  # noqa: T201
 
 
 def parse_since(text: str, now: float) -> float:
@@ -88,6 +92,31 @@ def of_month(text: str) -> tuple[float, float]:
     except ValueError as error:
         raise ValueError(f"--month: {text!r} is no month; write 2026-11") from error
     return first.timestamp(), (first + timedelta(days=31)).replace(day=1).timestamp()
+
+
+def _records(lines: list[Line], by: GroupBy, measured: list[Measured], retreats: list[Switch]) -> list[dict[str, Any]]:
+    records = [_record(line, by) for line in lines]
+    if by is GroupBy.ROUTE:
+        told = {one.route: one for one in measured}
+        for record, line in zip(records, lines, strict=True):
+            back = {one.lever: one.reason for one in retreats if one.route in (ANY, line.group)}
+            record |= {**_measured(told.get(line.group)), "retreated": back}
+    return records
+
+
+def _measured(one: Measured | None) -> dict[str, Any]:
+    known = one.saving if one and isinstance(one.saving, Saving) else None
+    return {
+        "measured_saved_usd": usd(known.usd) if known else None,
+        "measured_saved_low_usd": usd(known.low_usd) if known else None,
+        "measured_saved_high_usd": usd(known.high_usd) if known else None,
+        "measured_saved_withheld": one.saving.detail if one and isinstance(one.saving, Withheld) else None,
+        "modelled_saved_usd": usd(one.modelled_usd) if one else None,
+        "modelled_disagrees": one.disagrees if one else None,
+        "holdout_requests": one.holdout.requests if one else 0,
+        "holdout_cost_usd": usd(one.holdout.cost) if one else "0",
+        "holdout_forgone_usd": usd(one.forgone_usd) if one else "0",
+    }
 
 
 def _record(line: Line, by: GroupBy) -> dict[str, Any]:

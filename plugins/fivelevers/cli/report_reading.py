@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from fivelevers.metering.attribution import Waste, WasteKind
 from fivelevers.metering.interval import CostPerSuccess
+from fivelevers.metering.measured import Measured, measure
 from fivelevers.metering.report import Cluster, GroupBy, Line, Totals, build, over_time
 from fivelevers.metering.wrong_hits import Hits, by_route, wasted
 from fivelevers.pages.report_page import Promise, Told
+from fivelevers.switch import NOTHING_OFF, Action, Switch
 
 if TYPE_CHECKING:
     from fivelevers.stores.ledger import Ledger
@@ -33,6 +35,20 @@ def read_lines(state_dir: Path, url: str, by: GroupBy, since: float, until: floa
         return build(clusters(ledger, by, since, until), savings_by_lever(ledger, by, since, until), beside)
 
 
+def read_proof(state_dir: Path, url: str, since: float, until: float = inf) -> tuple[list[Measured], list[Switch]]:
+    """What the holdout of each route says, and which levers their guards put back to shadow. Raises LedgerError."""
+    from fivelevers.stores.report_query import clusters
+
+    with _ledger(state_dir, url) as ledger:
+        return measure(clusters(ledger, GroupBy.ROUTE, since, until)), _retreats(ledger)
+
+
+def _retreats(ledger: Ledger) -> list[Switch]:
+    from fivelevers.stores.switch_history import read
+
+    return [one for one in NOTHING_OFF.merged(read(ledger)).standing if one.action is Action.RETREAT]
+
+
 def read_told(state_dir: Path, url: str, by: GroupBy, since: float, until: float = inf) -> Told:
     """Everything that a page of the report says. Raises LedgerError."""
     from fivelevers.stores.report_query import clusters, savings_by_lever
@@ -43,12 +59,14 @@ def read_told(state_dir: Path, url: str, by: GroupBy, since: float, until: float
         lines = build(found, savings_by_lever(ledger, by, since, until), beside)
         total = _total(ledger, by, found, since, until)
         promises = _promises(ledger, hits)
+        retreats = _retreats(ledger)
     step_days, steps = _steps(found)
     held: defaultdict[str, Totals] = defaultdict(Totals)
     for one in found:
         if one.holdout:
             held[one.group] += one.totals
-    return Told(by, since, until, total, lines, steps, step_days, held, promises)
+    measured = measure(found) if by is GroupBy.ROUTE else []
+    return Told(by, since, until, total, lines, steps, step_days, held, promises, measured, retreats)
 
 
 @contextmanager

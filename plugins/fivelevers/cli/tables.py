@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from rich import box
@@ -11,9 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from fivelevers.metering.interval import CostPerSuccess, Withheld
+from fivelevers.metering.measured import Measured, Saving
 from fivelevers.metering.reconcile import Reconciliation, Verdict, Why
 from fivelevers.metering.report import GroupBy, Line
 from fivelevers.order import LEVERS
+from fivelevers.switch import Switch
 
 
 def usd(amount: Decimal) -> str:
@@ -43,8 +47,10 @@ def short(model: str) -> str:
     return re.sub(r"-20\d{6}$|-20\d\d-\d\d-\d\d$", "", model)
 
 
-def report_table(lines: list[Line], by: GroupBy) -> RenderableType:
-    """Two tables that fit 80 columns: what the traffic cost, and what a token and a good answer cost."""
+def report_table(
+    lines: list[Line], by: GroupBy, measured: Sequence[Measured] = (), retreats: Sequence[Switch] = ()
+) -> RenderableType:
+    """Tables that fit 80 columns: what the traffic cost, what a token and a good answer cost, what the holdout says."""
     if not lines:
         return Text("The ledger holds nothing for this period. Send some traffic through the proxy first.")
     spent = table("What it cost", by.value, "requests", "tokens", "cost", "without us", "saved", "waste")
@@ -54,7 +60,43 @@ def report_table(lines: list[Line], by: GroupBy) -> RenderableType:
     for line in lines:
         spent.add_row(*_spent(line))
         unit.add_row(*_unit(line))
-    return Group(spent, unit, *_notes(lines))
+    return Group(spent, unit, *_notes(lines), *_holdout(measured), *_retreat_notes(retreats))
+
+
+def _holdout(measured: Sequence[Measured]) -> list[RenderableType]:
+    if not measured:
+        return []
+    shown = table(
+        "Saved, measured against the holdout", "route", "held out", "their cost", "measured", "(95 %)", "modelled"
+    )
+    for one in measured:
+        known = one.saving if isinstance(one.saving, Saving) else None
+        amounts = (
+            (money(known.usd), f"({money(known.low_usd)} - {money(known.high_usd)})") if known else ("unknown", "")
+        )
+        style = "red" if one.disagrees else ""
+        modelled = Text(money(one.modelled_usd), style=style)
+        shown.add_row(one.route, f"{one.holdout.requests:,}", money(one.holdout.cost), *amounts, modelled)
+    return [shown, *(Text(note) for one in measured for note in _holdout_notes(one))]
+
+
+def _holdout_notes(one: Measured) -> Iterator[str]:
+    if isinstance(one.saving, Withheld):
+        yield f"{one.route}: nothing is measured: {one.saving.detail}."
+    if one.disagrees:
+        yield f"{one.route}: modelled and measured DISAGREE: look what changes beside the price of a request."
+    if one.holdout.requests:
+        cost, forgone = money(one.holdout.cost), money(one.forgone_usd)
+        yield f"{one.route}: the holdout's requests cost {cost}; treated like the others, {forgone} less."
+
+
+def _retreat_notes(retreats: Sequence[Switch]) -> Iterator[Text]:
+    for one in retreats:
+        at = datetime.fromtimestamp(one.at, UTC)
+        text = (
+            f"{one.lever} on {one.route} is back in shadow since {at:%Y-%m-%d %H:%M} UTC: {one.reason or 'no reason'}."
+        )
+        yield Text(text, style="red")
 
 
 _TEXT = {"model", "verdict", "what differs first"}

@@ -23,7 +23,7 @@ MIN_SESSIONS: Final = 30
 MIN_COVERAGE: Final = 0.20
 MAX_COVERAGE_GAP: Final = 0.05
 _LOPSIDED: Final = "one session has all of the successes, or all of the cost; a second one with both needed"
-_Z: Final = NormalDist().inv_cdf(0.975)
+Z: Final = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +137,4 @@ def _half_width(sessions: Sequence[Cluster]) -> float:
     whole = log(cost / successes)
     without = (log((cost - own) / (successes - c.successes)) for own, c in zip(costs, sessions, strict=True))
     variance = (n - 1) / n * fsum((part - whole) ** 2 for part in without)
-    return _Z * sqrt(variance * (n - 1) / (n - 3))
+    return Z * sqrt(variance * (n - 1) / (n - 3))

@@ -9,15 +9,18 @@ from typing import Final
 
 from fivelevers.metering.attribution import Basis, WasteKind
 from fivelevers.metering.interval import CostPerSuccess, Withheld
+from fivelevers.metering.measured import Measured
 from fivelevers.metering.report import GroupBy, Line, Totals
 from fivelevers.metering.wrong_hits import Hits
 from fivelevers.order import LEVERS
 from fivelevers.pages.bars import Bar, Bound, bars, bounds
+from fivelevers.pages.holdout import measured_section
 from fivelevers.pages.markup import Markup, element
 from fivelevers.pages.numbers import DAY_S, count, dollars, full_day, percent
 from fivelevers.pages.over_time import Point, Span, columns, line, span_of
 from fivelevers.pages.parts import Draw, Tile, document, figure, folded, items, key, note, section, table, tiles
 from fivelevers.pages.waterfall import Step, waterfall
+from fivelevers.switch import Switch
 
 ROUTES_SHOWN: Final = 8
 ZERO: Final = Decimal(0)
@@ -59,6 +62,8 @@ class Told:
     step_days: int
     held: Mapping[str, Totals]
     promises: Sequence[Promise] = ()
+    measured: Sequence[Measured] = ()
+    retreats: Sequence[Switch] = ()
 
 
 def report_page(told: Told) -> str:
@@ -73,6 +78,7 @@ def report_page(told: Told) -> str:
         _two_numbers(told),
         _wasted(told.total),
         _promised(told.promises),
+        measured_section(told.measured, told.retreats),
         _proof(told),
         _lines(told),
         _not_known(told),
