@@ -219,7 +219,7 @@ class Steps:
             if view is not None:
                 await self._on_late(view, result)
                 if await self._lane.view(request_id) is None:  # it was kept for this alone
-                    await self._lane.delete(request_id)
+                    await self._lane.delete(request_id, metered=True)
 
     async def _clean(self, batch: Batch, provider: BatchProvider) -> Batch | None:
         try:

@@ -31,8 +31,8 @@ class DailySpend:
     async def add(self, route: str, usd: float) -> None:
         key = self._key(route)
         if self._link is None:
-            if len(self._usd) >= _AT_MOST:
-                self._usd.clear()
+            while len(self._usd) >= _AT_MOST and key not in self._usd:
+                del self._usd[next(iter(self._usd))]  # the oldest: of a day that is over
             self._usd[key] += usd
             return
         async with self._link.asking("what was spent today can not be written") as redis:

@@ -174,10 +174,13 @@ class Lane:
         outcome: Literal["done", "again", "late", "gone"] = done.decode()
         return outcome
 
-    async def delete(self, request_id: str) -> bool:
-        """Forget a request, cancelled where it had not ended; whether there was one. It is metered all the same."""
+    async def delete(self, request_id: str, *, metered: bool = False) -> bool:
+        """Forget a request, cancelled where it had not ended; whether there was one. It is metered all the same.
+
+        ``metered``: the row that a provider had of it was, so that nothing is awaited any more.
+        """
         name = _name(request_id)
-        return name is not None and bool(await self._run("a request can not be deleted", "delete", name))
+        return name is not None and bool(await self._run("a request can not be deleted", "delete", name, int(metered)))
 
     async def page(
         self, tenant: str, *, after: str | None = None, older_than: float | None = None, limit: int = 20

@@ -1,10 +1,11 @@
--- ARGV: id. Cancels what has not ended. What is still to be told goes when it was, and what a provider has when its row
--- was metered: then it is deleted once more. Returns whether there was something.
+-- ARGV: id, and 1 where its row at the provider was metered. Cancels what has not ended. What is still to be told goes
+-- when it was, and what a provider has when its row was metered. Returns whether there was something.
 local id = ARGV[1]
 local request = read(id)
 if not request then return 0 end
 if request.told == 'x' then
-  if not redis.call('ZSCORE', lane .. 'untold', id) then redis.call('DEL', lane .. 'r:' .. id) end
+  local awaited = ARGV[2] ~= '1' and is_sent(request)
+  if not awaited and not redis.call('ZSCORE', lane .. 'untold', id) then redis.call('DEL', lane .. 'r:' .. id) end
   return 0
 end
 if not ENDED[request.state] then finish(id, request, 'C', '') end

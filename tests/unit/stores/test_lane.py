@@ -172,7 +172,9 @@ async def test_what_is_deleted_while_a_provider_has_it_stays_until_its_row_was_m
         seen = await lane.view(asked.id, deleted=True)
         assert seen is not None
         assert seen.work == asked
-        await lane.delete(asked.id)
+        await lane.delete(asked.id)  # somebody asks for it once more: its row is still awaited
+        assert await lane.view(asked.id, deleted=True) is not None
+        await lane.delete(asked.id, metered=True)
         assert await lane.view(asked.id, deleted=True) is None
 
 
