@@ -61,7 +61,7 @@ def _next(name: str, known: tuple[Known, ...], step: Step | None) -> Iterator[Te
         if before != after:
             yield Text(f"  routes.{name}.levers.{step.lever}.{key}: {before} -> {after}")
     if step.command:
-        yield Text(f"  $ {step.command}")
+        yield Text(f"  {'then ' if step.change else ''}$ {step.command}")
     later, why = refusal(known)
     if later:
         names = ", ".join(f"{_NUMBER[lever]} {lever}" for lever in later)
