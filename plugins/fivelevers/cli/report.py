@@ -52,6 +52,7 @@ def report(
     Reads the ledger, after taking in what finished or killed proxies left in the spool of the state directory.
     """
     try:
+        _check(since, month, format_, html)
         start, end = of_month(month) if month else (parse_since(since, now=time.time()), inf)
         url = ledger_url(ledger, state_dir)
         if html is not None:
@@ -71,11 +72,19 @@ def report(
         print(_csv(_records(lines, by, measured, retreats)), end="")  # noqa: T201
 
 
+def _check(since: str, month: str, format_: Format, html: Path | None) -> None:
+    """Raises ValueError where one option would be read and another not."""
+    if month and since != "all":
+        raise ValueError("--month and --since name two periods; give one of them")
+    if html is not None and format_ is not Format.TABLE:
+        raise ValueError(f"--html writes a page, --format {format_.value} prints rows; give one of them")
+
+
 def parse_since(text: str, now: float) -> float:
     """Seconds since the epoch. Raises ValueError on what is neither a span nor a date."""
     if text == "all":
         return 0.0
-    span = re.fullmatch(r"(\d+)([mhdw])", text)
+    span = re.fullmatch(r"(\d{1,9})([mhdw])", text)
     if span:
         return now - int(span[1]) * _UNITS_S[span[2]]
     try:
@@ -89,9 +98,10 @@ def of_month(text: str) -> tuple[float, float]:
     """The month's beginning and end (UTC), seconds since the epoch. Raises ValueError."""
     try:
         first = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
-    except ValueError as error:
+        after = (first + timedelta(days=31)).replace(day=1)
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"--month: {text!r} is no month; write 2026-11") from error
-    return first.timestamp(), (first + timedelta(days=31)).replace(day=1).timestamp()
+    return first.timestamp(), after.timestamp()
 
 
 def _records(lines: list[Line], by: GroupBy, measured: list[Measured], retreats: list[Switch]) -> list[dict[str, Any]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,24 +16,70 @@ from fivelevers.metering.attribution import Waste, WasteKind
 from fivelevers.metering.interval import CostPerSuccess
 from fivelevers.metering.measured import Measured, measure
 from fivelevers.metering.report import Cluster, GroupBy, Line, Totals, build, over_time
-from fivelevers.metering.wrong_hits import Hits, by_route, wasted
+from fivelevers.metering.wrong_hits import wasted
+from fivelevers.pages.numbers import DAY_S
 from fivelevers.pages.report_page import Promise, Told
 from fivelevers.switch import NOTHING_OFF, Action, Switch
 
 if TYPE_CHECKING:
+    from fivelevers.metering.wrong_hits import Hits
+    from fivelevers.stores.calibrations import Audits
     from fivelevers.stores.ledger import Ledger
 
+    _Audited = Sequence[tuple[Hits, Audits]]  # by route
+
 _STEPS_DAYS: Final = (1, 7, 28)
-_MAX_WRONG: Final = 0.03  # the lever's default, for a route that nobody calibrated
+
+
+@dataclass(frozen=True, slots=True)
+class _Period:
+    """What the ledger has of [``since``, ``until``), seconds since the epoch."""
+
+    ledger: Ledger
+    since: float
+    until: float
+
+    def lines(self, by: GroupBy, found: Iterable[Cluster], audited: _Audited) -> list[Line]:
+        from fivelevers.stores.report_query import savings_by_lever
+
+        savings = savings_by_lever(self.ledger, by, self.since, self.until)
+        return build(found, savings, self._beside(by, audited))
+
+    def total(self, all_of_it: Sequence[Cluster], audited: _Audited) -> Line:
+        """Of everything once: a session of two groups is one."""
+        found = [replace(one, group="all") for one in all_of_it] or [Cluster("all", "", holdout=False, totals=Totals())]
+        return self.lines(GroupBy.TOTAL, found, audited)[0]
+
+    def audited(self) -> _Audited:
+        """Lever 2's hits and audits by route, whatever the report is by: under tags one audit is several or none."""
+        from fivelevers.stores.calibrations import audits
+        from fivelevers.stores.waste_query import semantic_hits
+
+        hits = semantic_hits(self.ledger, GroupBy.ROUTE, self.since, self.until)
+        return [(one, audits(self.ledger, one.route, self.since, self.until)) for one in hits]
+
+    def _beside(self, by: GroupBy, audited: _Audited) -> Mapping[str, tuple[Waste, ...]]:
+        """The waste that no attempt tells by itself, by group."""
+        from fivelevers.stores.waste_query import semantic_hits, unread_writes
+
+        wrong = {hits.route: Decimal(seen.wrong) / seen.judged for hits, seen in audited if seen.judged}
+        kinds = {
+            WasteKind.UNREAD_CACHE_WRITE: unread_writes(self.ledger, by, self.since, self.until, now=time.time()),
+            WasteKind.WRONG_HIT: wasted(semantic_hits(self.ledger, by, self.since, self.until), wrong),
+        }
+        groups = {group for sums in kinds.values() for group in sums}
+        return {
+            group: tuple(Waste(kind, sums[group]) for kind, sums in kinds.items() if group in sums) for group in groups
+        }
 
 
 def read_lines(state_dir: Path, url: str, by: GroupBy, since: float, until: float = inf) -> list[Line]:
     """The report's lines from the ledger at ``url``. Raises LedgerError."""
-    from fivelevers.stores.report_query import clusters, savings_by_lever
+    from fivelevers.stores.report_query import clusters
 
     with _ledger(state_dir, url) as ledger:
-        beside, _ = _beside(ledger, by, since, until)
-        return build(clusters(ledger, by, since, until), savings_by_lever(ledger, by, since, until), beside)
+        period = _Period(ledger, since, until)
+        return period.lines(by, clusters(ledger, by, since, until), period.audited())
 
 
 def read_proof(state_dir: Path, url: str, since: float, until: float = inf) -> tuple[list[Measured], list[Switch]]:
@@ -50,23 +97,29 @@ def _retreats(ledger: Ledger) -> list[Switch]:
 
 
 def read_told(state_dir: Path, url: str, by: GroupBy, since: float, until: float = inf) -> Told:
-    """Everything that a page of the report says. Raises LedgerError."""
-    from fivelevers.stores.report_query import clusters, savings_by_lever
+    """Everything that a page of the report says; ``until`` at most the end of its last day. Raises LedgerError."""
+    from fivelevers.stores.report_query import clusters
 
     with _ledger(state_dir, url) as ledger:
         found = list(clusters(ledger, by, since, until, daily=True))
-        beside, hits = _beside(ledger, by, since, until)
-        lines = build(found, savings_by_lever(ledger, by, since, until), beside)
-        total = _total(ledger, by, found, since, until)
-        promises = _promises(ledger, hits)
+        # A request with two tags stands under both, one without tags under none.
+        apart = by is not GroupBy.TAG
+        all_of_it = found if apart else list(clusters(ledger, GroupBy.TOTAL, since, until, daily=True))
+        period = _Period(ledger, since, until)
+        audited = period.audited()
+        lines, total = period.lines(by, found, audited), period.total(all_of_it, audited)
+        promises = _promises(ledger, audited)
         retreats = _retreats(ledger)
-    step_days, steps = _steps(found)
+    days = [one.day for one in all_of_it]
+    step_days, steps = _steps(found, min(days, default=0))
+    parts, part_steps = (lines, steps) if apart else ([total], over_time(all_of_it, step_days))
     held: defaultdict[str, Totals] = defaultdict(Totals)
-    for one in found:
+    for one in all_of_it:
         if one.holdout:
             held[one.group] += one.totals
+    until = min(until, (max(days, default=0) + 1) * DAY_S)
     measured = measure(found) if by is GroupBy.ROUTE else []
-    return Told(by, since, until, total, lines, steps, step_days, held, promises, measured, retreats)
+    return Told(by, since, until, total, lines, steps, step_days, parts, part_steps, held, promises, measured, retreats)
 
 
 @contextmanager
@@ -85,65 +138,37 @@ def _ledger(state_dir: Path, url: str) -> Iterator[Ledger]:
         ledger.close()
 
 
-def _beside(
-    ledger: Ledger, by: GroupBy, since: float, until: float
-) -> tuple[Mapping[str, tuple[Waste, ...]], list[Hits]]:
-    """The waste that no attempt tells by itself, by group; and lever 2's semantic hits."""
-    from fivelevers.stores.waste_query import semantic_hits, unread_writes
-
-    hits = semantic_hits(ledger, by, since, until)
-    kinds = {
-        WasteKind.UNREAD_CACHE_WRITE: unread_writes(ledger, by, since, until, now=time.time()),
-        WasteKind.WRONG_HIT: wasted(hits),
-    }
-    groups = {group for sums in kinds.values() for group in sums}
-    told = {group: tuple(Waste(kind, sums[group]) for kind, sums in kinds.items() if group in sums) for group in groups}
-    return told, hits
-
-
-def _total(ledger: Ledger, by: GroupBy, found: list[Cluster], since: float, until: float) -> Line:
-    """Of everything once: a request with two tags stands under both."""
-    from fivelevers.stores.report_query import clusters, savings_by_lever
-
-    all_of_it = clusters(ledger, GroupBy.TOTAL, since, until) if by is GroupBy.TAG else _as_one(found)
-    beside, _ = _beside(ledger, GroupBy.TOTAL, since, until)
-    lines = build(all_of_it, savings_by_lever(ledger, GroupBy.TOTAL, since, until), beside)
-    return lines[0] if lines else build([Cluster("all", "", holdout=False, totals=Totals())])[0]
-
-
-def _as_one(found: Iterable[Cluster]) -> Iterator[Cluster]:
-    """Sessions of two groups are two: nobody but the group's name tells them apart."""
-    return (replace(one, group="all", session=f"{one.group}\n{one.session}") for one in found)
-
-
-def _steps(found: list[Cluster]) -> tuple[int, list[tuple[int, list[Line]]]]:
-    """The shortest steps in which most lines tell what a good answer cost; days where none do."""
-    by_day = over_time(found)
+def _steps(found: Sequence[Cluster], first: int) -> tuple[int, list[tuple[int, list[Line]]]]:
+    """The shortest steps from the ``first`` day on in which most lines tell what a good answer cost; the longest where
+    none do, days where no outcome is known."""
+    if not any(one.totals.known for one in found):
+        return 1, over_time(found)
+    days, steps = 1, list[tuple[int, list[Line]]]()
     for days in _STEPS_DAYS:
-        steps = by_day if days == 1 else over_time(found, days)
+        steps = over_time(found, days, first)
         known = [line.cost_per_success for _, lines in steps for line in lines if line.totals.known]
         if sum(isinstance(value, CostPerSuccess) for value in known) * 2 > len(known):
-            return days, steps
-    return 1, by_day
+            break
+    return days, steps
 
 
-def _promises(ledger: Ledger, hits: list[Hits]) -> tuple[Promise, ...]:
-    """Lever 2's promise on each route that serves or audits semantic hits, with what the audits can say of it."""
+def _promises(ledger: Ledger, audited: _Audited) -> tuple[Promise, ...]:
+    """What each route with hits or audits promises by its latest calibration, and what its audits can say of it."""
     from fivelevers.stores.calibrations import latest
 
-    allowed = {route: made.detail.get("max_wrong") for route, made in latest(ledger, "semantic_cache").items()}
+    made = {route: one.detail.get("max_wrong") for route, one in latest(ledger, "semantic_cache").items()}
     return tuple(
-        Promise(one, _upper(one), float(allowed.get(one.route) or _MAX_WRONG))
-        for one in by_route(hits)
-        if one.served or one.judged
+        Promise(hits.route, hits.served, seen.judged, seen.wrong, _upper(seen), made.get(hits.route))
+        for hits, seen in sorted(audited, key=lambda one: (-one[0].served - one[1].judged, one[0].route))
+        if hits.served or seen.judged
     )
 
 
-def _upper(hits: Hits) -> float | None:
+def _upper(seen: Audits) -> float | None:
     """The bound that holds at every look; None where the extra `semantic`, whose SciPy it needs, is not installed."""
     from fivelevers.levers.semantic_cache.bound import Rolling
 
     try:
-        return Rolling(hits.judged, hits.wrong).upper()
+        return Rolling(seen.judged, seen.wrong).upper()
     except ModuleNotFoundError:
         return None

@@ -150,10 +150,14 @@ def build(
     return sorted(lines, key=lambda line: (-line.totals.cost, line.group))
 
 
-def over_time(clusters: Iterable[Cluster], step_days: int = 1) -> list[tuple[int, list[Line]]]:
-    """(first day, lines) of each step that has traffic, in order; ``clusters`` by day. Steps begin with the first."""
+def over_time(
+    clusters: Iterable[Cluster], step_days: int = 1, first: int | None = None
+) -> list[tuple[int, list[Line]]]:
+    """(first day, lines) of each step that has traffic, in order; ``clusters`` by day. Steps begin with the ``first``
+    day; None: the first that has traffic."""
     told = list(clusters)
-    first = min((cluster.day for cluster in told), default=0)
+    if first is None:
+        first = min((cluster.day for cluster in told), default=0)
     steps: defaultdict[int, list[Cluster]] = defaultdict(list)
     for cluster in told:
         steps[cluster.day - (cluster.day - first) % step_days].append(cluster)

@@ -24,18 +24,18 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A share that was seen, the one that it can be at most, and the one that was promised."""
+    """A share that was seen, the one that it can be at most, and the one that was promised, if one was."""
 
     name: str
     seen: float
     upper: float
-    promised: float
+    promised: float | None
     text: str
 
     @property
     def broken(self) -> bool:
         """What was seen is above it already."""
-        return self.seen > self.promised
+        return self.promised is not None and self.seen > self.promised
 
 
 def bars(title: str, shown: Sequence[Bar]) -> Draw:
@@ -61,7 +61,7 @@ def _row(bar: Bar, at: int, width: float, length: float) -> Markup:
 def bounds(title: str, shown: Sequence[Bound], colour: str) -> Draw:
     """From what was seen to what it can be at most, with the promise as a mark."""
     told = "; ".join(f"{one.name}: {one.text}" for one in shown)
-    top = min(max((max(one.promised * 2, one.upper) for one in shown), default=0.1), 1.0)
+    top = min(max((max((one.promised or 0.0) * 2, one.upper) for one in shown), default=0.1), 1.0)
 
     def draw(width: float) -> Markup:
         marks = ticks(top, 5 if width > 500 else 3)
@@ -84,7 +84,7 @@ def _mark(share: float, scale: float, height: float, *, last: bool) -> Markup:
 
 
 def _bound(one: Bound, at: int, width: float, scale: float, colour: str) -> Markup:
-    y, left, right, promise = at * _ROW + 24, *(4 + share * scale for share in (one.seen, one.upper, one.promised))
+    y, left, right = at * _ROW + 24, *(4 + share * scale for share in (one.seen, one.upper))
     paint = f"var(--{'bad' if one.broken else colour})"
     return element(
         "g",
@@ -93,5 +93,9 @@ def _bound(one: Bound, at: int, width: float, scale: float, colour: str) -> Mark
         element("line", x1=left, x2=right, y1=y, y2=y, stroke=paint, stroke_width=5, stroke_opacity="0.3"),
         element("line", x1=right, x2=right, y1=y - 6, y2=y + 6, stroke=paint, stroke_width=2),
         element("circle", cx=left, cy=y, r=4, fill=paint),
-        element("line", x1=promise, x2=promise, y1=y - 8, y2=y + 8, stroke="var(--ink)", stroke_dasharray="3 2"),
+        "" if one.promised is None else _promised(4 + one.promised * scale, y),
     )
+
+
+def _promised(x: float, y: float) -> Markup:
+    return element("line", x1=x, x2=x, y1=y - 8, y2=y + 8, stroke="var(--ink)", stroke_dasharray="3 2")

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from fivelevers.metering.interval import CostPerSuccess
-from fivelevers.metering.report import Line
+from fivelevers.metering.report import GroupBy, Line
 from fivelevers.order import LEVERS
 from fivelevers.pages.markup import Markup, element
 from fivelevers.pages.numbers import count, dollars, percent
-from fivelevers.pages.parts import Tile, document, figure, items, section, short_title, table, tiles
+from fivelevers.pages.parts import Tile, document, figure, items, note, section, short_title, table, tiles
 from fivelevers.pages.report_page import (
     ZERO,
     Told,
@@ -35,7 +35,7 @@ def month_page(told: Told) -> str:
     body = (
         element("h1", title),
         tiles(_tiles(told.total)),
-        section(f"Saved, by {told.by.value} and lever", table(*_saved(told), total=True)),
+        section(f"Saved, by {told.by.value} and lever", table(*_saved(told), total=True), *_of_tags(told)),
         element("div", *_halves(told), class_="halves"),
     )
     return document(f"{title} - fivelevers", element("div", *body, class_="sheet"), kind="monthly proof")
@@ -69,10 +69,17 @@ def _saved(told: Told) -> tuple[tuple[str, ...], list[list[str]]]:
     )
     rows = [_row(one.group, [one]) for one in told.lines[:_LINES]]
     rest = told.lines[_LINES:]
-    if rest:
+    if rest and told.by is not GroupBy.TAG:
         rows.append(_row(f"{len(rest)} others", rest))
     rows.append(_row("All", [told.total]))
     return (*head, "Saved", "Cost"), rows
+
+
+def _of_tags(told: Told) -> Iterator[Markup]:
+    if told.by is GroupBy.TAG:
+        more = len(told.lines) - _LINES
+        left = f" {more} more tags are not shown." if more > 0 else ""
+        yield note(f"A request with several tags stands under each, one without tags in All alone.{left}")
 
 
 def _row(name: str, lines: Iterable[Line]) -> list[str]:

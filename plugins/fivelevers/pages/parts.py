@@ -62,10 +62,15 @@ def _tile(tile: Tile) -> Markup:
     )
 
 
-def figure(draw: Draw, caption: str = "") -> Markup:
+def figure(draw: Draw) -> Markup:
     """The chart for wide windows and for narrow ones; the sheet shows one of them."""
     drawn = (element("div", draw(width), class_=name) for name, width in (("wide", WIDE), ("narrow", NARROW)))
-    return element("figure", *drawn, element("figcaption", caption) if caption else "")
+    return element("figure", *drawn)
+
+
+def small(caption: str, drawn: Markup) -> Markup:
+    """A chart that is as wide in every window, beneath what it shows."""
+    return element("figure", element("figcaption", caption), drawn)
 
 
 def svg(width: float, height: float, title: str, told: str, *inside: str) -> Markup:

@@ -11,14 +11,13 @@ from fivelevers.metering.attribution import Basis, WasteKind
 from fivelevers.metering.interval import CostPerSuccess, Withheld
 from fivelevers.metering.measured import Measured
 from fivelevers.metering.report import GroupBy, Line, Totals
-from fivelevers.metering.wrong_hits import Hits
 from fivelevers.order import LEVERS
 from fivelevers.pages.bars import Bar, Bound, bars, bounds
 from fivelevers.pages.holdout import measured_section
 from fivelevers.pages.markup import Markup, element
 from fivelevers.pages.numbers import DAY_S, count, dollars, full_day, percent
 from fivelevers.pages.over_time import Point, Span, columns, line, span_of
-from fivelevers.pages.parts import Draw, Tile, document, figure, folded, items, key, note, section, table, tiles
+from fivelevers.pages.parts import Draw, Tile, document, figure, folded, items, key, note, section, small, table, tiles
 from fivelevers.pages.waterfall import Step, waterfall
 from fivelevers.switch import Switch
 
@@ -37,12 +36,16 @@ WASTE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """Lever 2's audits on one route, the share of wrong hits that they allow at most (95 %, at every look; None: not
-    computed), and the share that is promised."""
+    """Lever 2's semantic hits on one route: how many were ``served``, how many were ``judged`` against a fresh answer
+    and were ``wrong``, the share that can be wrong at most (95 %, at every look; None: not computed), and the share
+    that its latest calibration promises (None: there is none)."""
 
-    hits: Hits
+    route: str
+    served: int
+    judged: int
+    wrong: int
     upper: float | None
-    max_wrong: float
+    max_wrong: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class Told:
     """What the ledger says of [``since``, ``until``), seconds since the epoch; ``since`` 0: of all of it.
 
     ``total`` is of everything, ``lines`` of each group; ``steps`` are the lines of each ``step_days`` days, by their
-    first day (whole days since the epoch). ``held``: of the holdout's sessions, by group.
+    first day (whole days since the epoch). ``parts`` and ``part_steps`` are the same where each request has one group;
+    by tag, where it has several or none, of everything. ``held``: of the holdout's sessions, by part.
     """
 
     by: GroupBy
@@ -60,6 +64,8 @@ class Told:
     lines: Sequence[Line]
     steps: Sequence[tuple[int, Sequence[Line]]]
     step_days: int
+    parts: Sequence[Line]
+    part_steps: Sequence[tuple[int, Sequence[Line]]]
     held: Mapping[str, Totals]
     promises: Sequence[Promise] = ()
     measured: Sequence[Measured] = ()
@@ -99,7 +105,7 @@ def headline(total: Line) -> str:
 
 
 def period(told: Told) -> str:
-    days = [day for day, _ in told.steps]
+    days = [day for day, _ in told.part_steps]
     if not days:
         return "no traffic"
     first = max(told.since, days[0] * DAY_S)
@@ -191,9 +197,9 @@ def _best(of: dict[str, list[Decimal]]) -> str:
 
 
 def _by_day(told: Told) -> Markup:
-    if not told.steps:
+    if not told.part_steps:
         return Markup("")
-    sums = [(day * DAY_S, _sum(lines)) for day, lines in told.steps]
+    sums = [(day * DAY_S, _sum(lines)) for day, lines in told.part_steps]
     before = [Point(at, float(without)) for at, (_, without) in sums]
     after = [Point(at, float(cost)) for at, (cost, _) in sums]
     unit = "day" if told.step_days == 1 else f"{told.step_days} days"
@@ -212,7 +218,7 @@ def _sum(lines: Iterable[Line]) -> tuple[Decimal, Decimal]:
 
 
 def _span(told: Told) -> Span:
-    return span_of([day * DAY_S for day, _ in told.steps], told.step_days * DAY_S)
+    return span_of([day * DAY_S for day, _ in told.part_steps], told.step_days * DAY_S)
 
 
 def _two_numbers(told: Told) -> Markup:
@@ -255,14 +261,10 @@ def _pair(group: str, tokens: list[Point], good: list[Point], told: Told) -> Mar
     return element(
         "div",
         element("h3", group),
-        _small("$ for a million tokens", line(f"{group}: cost per token", tokens, span, "cost")),
-        _small(f"$ for a thousand good answers{missing}", line(f"{group}: cost per good answer", good, span, "good")),
+        small("$ for a million tokens", line(f"{group}: cost per token", tokens, span, "cost")),
+        small(f"$ for a thousand good answers{missing}", line(f"{group}: cost per good answer", good, span, "good")),
         class_="pair",
     )
-
-
-def _small(caption: str, drawn: Markup) -> Markup:
-    return element("figure", element("figcaption", caption), drawn)
 
 
 def _parted(series: Iterable[tuple[str, list[Point], list[Point]]]) -> str:
@@ -286,9 +288,9 @@ def _wasted(total: Line) -> Markup:
 def _promised(promises: Sequence[Promise]) -> Markup:
     if not promises:
         return Markup("")
-    bounded = [(one, one.upper) for one in promises if one.upper is not None and one.hits.judged]
+    bounded = [(one, one.upper) for one in promises if one.upper is not None and one.judged]
     shown = [
-        Bound(one.hits.route, one.hits.wrong / one.hits.judged, upper, one.max_wrong, f"at most {percent(upper)}")
+        Bound(one.route, one.wrong / one.judged, upper, one.max_wrong, f"at most {percent(upper)}")
         for one, upper in bounded[:ROUTES_SHOWN]
     ]
     rows = [_promise_row(one) for one in promises]
@@ -306,20 +308,23 @@ def _promised(promises: Sequence[Promise]) -> Markup:
 
 def _kept(promises: Sequence[Promise]) -> str:
     """Whether the audits show it; that they do not yet is no breach."""
-    shown = [one for one in promises if one.upper is not None and one.upper <= one.max_wrong]
-    return f"Lever 2's promise on wrong hits is shown on {len(shown)} of {len(promises)} routes"
+    made = [(one.max_wrong, one.upper) for one in promises if one.max_wrong is not None]
+    shown = [upper for max_wrong, upper in made if upper is not None and upper <= max_wrong]
+    if not made:
+        return "Lever 2 promises nothing on wrong hits before a calibration"
+    return f"Lever 2's promise on wrong hits is shown on {len(shown)} of {len(made)} routes"
 
 
 def _promise_row(one: Promise) -> list[str]:
-    counts = (f"{number:,}" for number in (one.hits.served, one.hits.judged, one.hits.wrong))
+    counts = (f"{number:,}" for number in (one.served, one.judged, one.wrong))
     bound = "not computed" if one.upper is None else percent(one.upper)
-    return [one.hits.route, *counts, bound, percent(one.max_wrong)]
+    return [one.route, *counts, bound, "none yet" if one.max_wrong is None else percent(one.max_wrong)]
 
 
 def forgone(told: Told) -> Decimal:
-    """USD that the holdout's sessions had saved if treated, at the rate of the others of their group."""
+    """USD that the holdout's sessions had saved if treated, at the rate of the others of their part."""
     sums = ZERO
-    for one in told.lines:
+    for one in told.parts:
         held = told.held.get(one.group, Totals())
         others = one.totals.cost_without_us - held.cost_without_us
         if others:

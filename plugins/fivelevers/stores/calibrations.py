@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from sqlalchemy import case, desc, func, select
@@ -59,13 +60,15 @@ def latest(ledger: Ledger, lever: str) -> dict[str, Calibrated]:
         return {row.route: Calibrated(row.at, row.route, row.lever, row.actor, row.detail) for row in rows}
 
 
-def audits(ledger: Ledger, route: str, since: float) -> Audits:
-    """What the audits of a route's hits found at ``since`` or later. Raises LedgerError."""
+def audits(ledger: Ledger, route: str, since: float, until: float = inf) -> Audits:
+    """What the audits of a route's hits found in [``since``, ``until``). Raises LedgerError."""
     c = look_ups.c
     wrong = func.coalesce(func.sum(case((c.verdict == "different", 1), else_=0)), 0)
     query = select(func.count(), wrong).where(
         c.route == route, c.at >= since, c.mode == "on", c.result == "audit", c.verdict.is_not(None)
     )
+    if until != inf:
+        query = query.where(c.at < until)
     with named_errors("can not be read"), ledger.engine.connect() as connection:
         judged, found = connection.execute(query).one()
     return Audits(int(judged), int(found))

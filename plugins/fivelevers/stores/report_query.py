@@ -70,10 +70,10 @@ def group_of(by: GroupBy) -> ColumnElement[str]:
     return columns[by]
 
 
-def joined(query: Select[Any], by: GroupBy) -> Select[Any]:
-    """Of attempts; once for each tag, where these are the groups."""
+def joined(query: Select[Any], by: GroupBy, *, all_of_it: bool = False) -> Select[Any]:
+    """Of attempts; once for each tag, where these are the groups, and ``all_of_it``: untagged ones too, of no group."""
     query = query.select_from(attempts)
-    return query.join(tags, tags.c.event_id == attempts.c.event_id) if by is GroupBy.TAG else query
+    return query.join(tags, tags.c.event_id == attempts.c.event_id, isouter=all_of_it) if by is GroupBy.TAG else query
 
 
 def within(since: float, until: float) -> ColumnElement[bool]:

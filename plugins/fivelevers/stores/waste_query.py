@@ -1,4 +1,4 @@
-"""What the report's waste needs beyond sums of attempts: lever 2's hits and their audits, and unread cache writes."""
+"""What the report's waste needs beyond sums of attempts: what lever 2's hits saved, and unread cache writes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, distinct, func, literal, or_, select
+from sqlalchemy import Row, Select, and_, case, distinct, func, literal, or_, select
 
 from fivelevers.audit.waste import NeverRead
 from fivelevers.metering.attribution import Basis
@@ -24,16 +24,14 @@ _LONGEST_S = 3600.0
 
 
 def semantic_hits(ledger: Ledger, by: GroupBy, since: float, until: float) -> list[Hits]:
-    """Semantic hits that were served, and those that were audited, in [``since``, ``until``). Raises LedgerError."""
+    """Semantic hits that were served in [``since``, ``until``), of all routes that looked up. Raises LedgerError."""
     group, c = group_of(by), look_ups.c
-    served, judged = c.result == "hit", (c.result == "audit") & c.verdict.is_not(None)
+    served = c.result == "hit"
     query = select(
         group,
         c.route,
-        _distinct(served),
+        func.count(distinct(case((served, c.event_id)))),
         func.coalesce(func.sum(case((served, savings.c.usd)), type_=Usd), literal(Decimal(0), Usd), type_=Usd),
-        _distinct(judged),
-        _distinct(judged & (c.verdict == "different")),
     )
     spared = and_(
         savings.c.event_id == attempts.c.event_id,
@@ -46,14 +44,10 @@ def semantic_hits(ledger: Ledger, by: GroupBy, since: float, until: float) -> li
         return [Hits(*row) for row in connection.execute(query)]
 
 
-def _distinct(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.count(distinct(case((condition, look_ups.c.event_id))))
-
-
 def unread_writes(ledger: Ledger, by: GroupBy, since: float, until: float, now: float) -> dict[str, Decimal]:
     """USD by group of cache writes that surely nobody read, beyond what plain input had cost: a lower bound.
 
-    Told from token counts alone (audit/waste.py), of all groups together, since they share the providers' caches.
+    Told from token counts alone (audit/waste.py), of all traffic together, since it shares the providers' caches.
     Writes whose life has not ended at ``now`` are not judged yet. Raises LedgerError.
     """
     found = _Unread()
@@ -67,7 +61,9 @@ def _cached(by: GroupBy, since: float, until: float) -> Select[Any]:
     c = attempts.c
     columns = (c.started_at, c.provider, c.model, c.cache_read_tokens, c.input_tokens, c.input_usd)
     writes = (c.cache_write_1h_tokens, c.cache_write_1h_usd, c.cache_write_5m_tokens, c.cache_write_5m_usd)
-    query = joined(select(group_of(by).label("group"), *columns, *writes), by).where(within(since, until))
+    query = joined(select(group_of(by).label("group"), *columns, *writes), by, all_of_it=True).where(
+        within(since, until)
+    )
     some = or_(c.cache_read_tokens > 0, c.cache_write_1h_tokens > 0, c.cache_write_5m_tokens > 0)
     return query.where(some).order_by(c.started_at, c.event_id)
 
@@ -87,11 +83,11 @@ class _Unread:
         for kind in _LIFETIMES_S:
             tokens, usd = getattr(row, f"{kind}_tokens"), getattr(row, f"{kind}_usd")
             owner = (row.group, self._premium(row, tokens, usd))
-            key = (kind, row.provider, row.model)
-            if tokens and key not in self._open:
+            key, owned = (kind, row.provider, row.model), tokens if row.group is not None else 0
+            if owned and key not in self._open:
                 self._open[key] = NeverRead(_lifetime_s(kind, row.provider))
             if key in self._open:
-                self._add(self._open[key].see(row.started_at, row.cache_read_tokens, start, start + tokens, owner))
+                self._add(self._open[key].see(row.started_at, row.cache_read_tokens, start, start + owned, owner))
             start += tokens
 
     def end(self, now: float) -> dict[str, Decimal]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -66,6 +67,23 @@ def test_programs_are_told_the_same(state: Path) -> None:
     assert (told["support"]["modelled_disagrees"], told["chat"]["modelled_disagrees"]) == (False, True)
     assert (told["support"]["retreated"], told["chat"]["retreated"]) == ({}, {"semantic_cache": "it does not pay"})
     assert "measured_saved_usd" not in json.loads(report(state, "--by", "team", "--format", "json"))[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--month", "9999-12"], "--month: '9999-12' is no month"),
+        (["--month", "2026-13"], "--month: '2026-13' is no month"),
+        (["--month", "2026-11", "--since", "7d"], "--month and --since name two periods"),
+        (["--html", os.devnull, "--format", "json"], "--html writes a page, --format json prints rows"),
+        (["--since", "9" * 400 + "d"], "is neither a span nor a date"),
+    ],
+)
+def test_options_that_can_not_be_meant_are_refused(tmp_path: Path, options: list[str], said: str) -> None:
+    told = CliRunner().invoke(app, ["report", "--state-dir", str(tmp_path), *options])
+    assert told.exit_code == 2, told.output
+    assert said in told.output
+    assert not (tmp_path / "ledger.db").exists()
 
 
 def test_the_page_has_them_too(state: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from fivelevers.metering.report import Totals
+from fivelevers.metering.report import GroupBy, Totals
 from fivelevers.pages.month_page import month_page
 from fivelevers.pages.report_page import forgone
 from fivelevers.prices import Usage
@@ -36,8 +36,15 @@ def test_the_routes_beyond_the_first_twelve_are_one_row() -> None:
     assert "route-14" not in page.text
 
 
+def test_tags_are_not_added_up() -> None:
+    found = [one for n in range(15) for one in clusters(f"tag-{n:02}", days=1)]
+    page = Read(month_page(replace(told(found), since=NOVEMBER, by=GroupBy.TAG)))
+    assert "3 others" not in page.text
+    assert "3 more tags are not shown" in page.text
+
+
 def test_the_holdout_forgoes_what_the_others_save() -> None:
     held = Totals(requests=10, usage=Usage(input=1), cost=Decimal(1), cost_without_us=Decimal(1))
     (line,) = told(clusters()).lines
     both = replace(line, totals=line.totals + held)
-    assert forgone(replace(told(clusters()), lines=[both], held={"support": held})) == Decimal(2) / 3
+    assert forgone(replace(told(clusters()), parts=[both], held={"support": held})) == Decimal(2) / 3

@@ -1,12 +1,13 @@
 """The report's page: what it says, that it stands alone, and that names from logs are text."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from fivelevers.metering.report import Cluster, GroupBy, Totals, build, over_time
-from fivelevers.pages.report_page import Told, report_page
+from fivelevers.pages.report_page import Promise, Told, report_page
 from fivelevers.prices import Usage
 from tests.unit.pages.test_markup import Read
 
@@ -34,7 +35,8 @@ def told(found: list[Cluster], *savings: tuple[str, str, str, Decimal]) -> Told:
     whole = [Cluster("all", one.session, holdout=False, totals=one.totals) for one in found]
     sums = [("all", lever, basis, usd) for _, lever, basis, usd in savings]
     total = build(whole or [Cluster("all", "", holdout=False, totals=Totals())], sums)[0]
-    return Told(GroupBy.ROUTE, 0.0, float("inf"), total, lines, over_time(found), 1, {})
+    steps = over_time(found)
+    return Told(GroupBy.ROUTE, 0.0, float("inf"), total, lines, steps, 1, lines, steps, {})
 
 
 def test_the_page_says_what_was_saved_and_by_which_lever() -> None:
@@ -60,6 +62,16 @@ def test_names_from_outside_are_text() -> None:
 
 def test_a_ledger_without_traffic_says_so() -> None:
     assert "No traffic in this period" in Read(report_page(told([]))).text
+
+
+def test_a_route_that_nobody_calibrated_promises_nothing() -> None:
+    seen = Promise("chat", served=10, judged=5, wrong=0, upper=0.4, max_wrong=None)
+    page = Read(report_page(replace(told(clusters()), promises=(seen,))))
+    assert "Lever 2 promises nothing on wrong hits before a calibration" in page.text
+    assert "none yet" in page.text
+    kept = Promise("support", served=900, judged=300, wrong=1, upper=0.02, max_wrong=0.03)
+    page = Read(report_page(replace(told(clusters()), promises=(seen, kept))))
+    assert "Lever 2's promise on wrong hits is shown on 1 of 1 routes" in page.text
 
 
 def test_every_picture_has_a_name_and_says_what_it_shows() -> None:

@@ -50,6 +50,7 @@ def test_audits_are_judged_hits_that_were_served_since(ledger: Ledger) -> None:
         looked_up(at=160.0, verdict="different", route="coding"),
     )
     assert audits(ledger, "support", 100.0) == Audits(judged=2, wrong=1)
+    assert audits(ledger, "support", 100.0, 120.0) == Audits(judged=1, wrong=1)
     assert audits(ledger, "nobody", 0.0) == Audits(0, 0)
 
 

@@ -69,17 +69,27 @@ def test_a_write_of_a_request_with_two_tags_stands_under_both(ledger: Ledger) ->
     assert unread(ledger, by=GroupBy.TAG) == {"a": premium, "b": premium}
 
 
-def test_hits_and_audits_of_a_route(ledger: Ledger) -> None:
+def test_a_tagged_write_that_an_untagged_call_reads_is_no_waste(ledger: Ledger) -> None:
+    insert(ledger, cached(1000.0, written=2000, tags=("a", "b")), cached(1100.0, read=2000))
+    assert unread(ledger, by=GroupBy.TAG) == {}
+
+
+def test_an_untagged_write_is_no_tags_waste(ledger: Ledger) -> None:
+    insert(ledger, cached(1000.0, written=2000), cached(5000.0, written=100, tags=("a",)))
+    assert unread(ledger, by=GroupBy.TAG) == {"a": 100 * (_WRITE - _PLAIN)}
+
+
+def test_hits_of_a_route(ledger: Ledger) -> None:
     spared = (Saving("semantic_cache", Basis.ESTIMATED, Decimal("0.002")),)
     for n, (result, verdict) in enumerate([("hit", None), ("audit", "same"), ("audit", "different"), ("miss", None)]):
         name = f"q{n}"
         insert(ledger, attempt(request_id=name, savings=spared if result == "hit" else (), team=f"t{n // 2}"))
         insert(ledger, looked_up(request_id=name, result=result, verdict=verdict))
     insert(ledger, attempt(request_id="q2", charged_to="semantic_cache"))
-    assert semantic_hits(ledger, GroupBy.ROUTE, 0.0, inf) == [Hits("support", "support", 1, Decimal("0.002"), 2, 1)]
+    assert semantic_hits(ledger, GroupBy.ROUTE, 0.0, inf) == [Hits("support", "support", 1, Decimal("0.002"))]
     assert sorted(semantic_hits(ledger, GroupBy.TEAM, 0.0, inf), key=lambda one: one.group) == [
-        Hits("t0", "support", 1, Decimal("0.002"), 1, 0),
-        Hits("t1", "support", 0, Decimal(0), 1, 1),
+        Hits("t0", "support", 1, Decimal("0.002")),
+        Hits("t1", "support", 0, Decimal(0)),
     ]
 
 
