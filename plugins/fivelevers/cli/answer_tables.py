@@ -14,9 +14,10 @@ from fivelevers.audit.semantic_cache import SemanticCacheAudit
 from fivelevers.cli.logs import Pass
 from fivelevers.cli.savings import Ends, a_month, as_json, in_words
 from fivelevers.cli.tables import short, table
+from fivelevers.policy.levers import SemanticCacheSwitch
 
 _DAY_S = 86_400.0
-_MAX_WRONG = 0.03  # the lever's default
+_MAX_WRONG: float = SemanticCacheSwitch.model_fields["max_wrong"].default
 _TOLD_AT_MOST = 5  # lines whose hits get a sentence
 _ASSUMED = (
     "Each call that lever 2 answers saves what it cost after lever 1, where that saves; lever 1 stays as warm as it "

@@ -208,6 +208,7 @@ def _gaps_record(route: str, gaps: Gaps) -> dict[str, Any]:
 
 def _record(line: Line, levers: Routing, done: Pass, by: str) -> dict[str, Any]:
     saving, month, told = line.saving, a_month(line.saving, done), line.projected
+    cost = as_json(a_month((line.cost_usd, line.cost_usd), done)) if line.priced else None
     return {
         by: line.route,
         "model": line.model,
@@ -218,6 +219,7 @@ def _record(line: Line, levers: Routing, done: Pass, by: str) -> dict[str, Any]:
         **{f"{kind.value}_tokens": count for kind, count in line.usage.items()},
         "prompt_tokens": line.usage.prompt,
         "cost_usd": usd(line.cost_usd) if line.priced else None,
+        "cost_a_month_usd": cost[0] if cost else None,
         "input_usd": usd(line.input_usd) if line.priced else None,
         "logged_usd": None if line.logged_usd is None else usd(line.logged_usd),
         "never_read_tokens": line.never_read,

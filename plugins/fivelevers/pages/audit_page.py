@@ -26,6 +26,7 @@ from fivelevers.pages.parts import (
     section,
     short_model,
     short_title,
+    small,
     table,
     tiles,
 )
@@ -33,7 +34,6 @@ from fivelevers.pages.waterfall import Step, waterfall
 
 Record = Mapping[str, Any]
 Ends = tuple[Decimal, Decimal]
-_MONTH_S: Final = 30 * DAY_S
 _SHOWN: Final = 6
 _ZERO: Final = Decimal(0)
 _NONE: Final = {
@@ -62,23 +62,26 @@ def audit_page(record: Record) -> str:
     return document(f"{title} - fivelevers", *body, kind="audit")
 
 
-def _scale(record: Record) -> Decimal:
-    """From the log to a month at its rate; 1 where it is of one moment."""
-    seconds = (record["period"] or {}).get("seconds") or 0
-    return Decimal(_MONTH_S) / Decimal(seconds) if seconds else Decimal(1)
+def _monthly(record: Record) -> bool:
+    """Whether amounts are a month's, at the log's rate; a log of one moment has none, so they are its own."""
+    return bool(record["period"] and record["period"]["seconds"])
 
 
 def _span_word(record: Record) -> str:
-    return "a month" if (record["period"] or {}).get("seconds") else "in this log"
+    return "a month" if _monthly(record) else "in this log"
 
 
 def _cost(record: Record) -> Decimal:
-    """USD of all priced calls, at a month's rate."""
-    return sum((Decimal(one["cost_usd"] or 0) for one in record["lines"]), _ZERO) * _scale(record)
+    """USD of all priced calls."""
+    return _cost_of(record, "cost_a_month_usd" if _monthly(record) else "cost_usd")
+
+
+def _cost_of(record: Record, name: str) -> Decimal:
+    return sum((Decimal(one[name] or 0) for one in record["lines"]), _ZERO)
 
 
 def _savings(record: Record) -> dict[str, Ends]:
-    """USD by lever at a month's rate, (low, high), of the lines where it pays; a lever without figures is not in it."""
+    """USD by lever, (low, high), of the lines where it pays; a lever without figures is not in it."""
     sums: dict[str, Ends] = {}
     for one in record["lines"]:
         for lever, told in one["projections"].items():
@@ -90,10 +93,10 @@ def _savings(record: Record) -> dict[str, Ends]:
 
 
 def _ends(told: Record, record: Record) -> Ends | None:
-    saving = told.get("saving_usd")
+    saving = told.get("saving_a_month_usd" if _monthly(record) else "saving_usd")
     if saving is None:
         return None
-    low, high = (Decimal(end) * _scale(record) for end in saving)
+    low, high = map(Decimal, saving)
     return low, high
 
 
@@ -129,7 +132,7 @@ def _lead(record: Record) -> str:
 def _tiles(record: Record, found: Mapping[str, Ends]) -> Iterator[Tile]:
     tokens = sum(one["prompt_tokens"] + one["output_tokens"] for one in record["lines"])
     cost, (low, high) = _cost(record), _sum(found.values())
-    in_log = cost / _scale(record)
+    in_log = _cost_of(record, "cost_usd")
     yield Tile("Cost", dollars(cost), f"{_span_word(record)}; in the log {dollars(in_log)}")
     ends = dict.fromkeys(percent(end / cost, 0) for end in (low, high)) if cost else {}
     share = f"{' to '.join(ends)} of it" if ends else ""
@@ -193,8 +196,8 @@ def _over_time(record: Record) -> Markup:
             element(
                 "div",
                 element("h3", route),
-                _small(f"$ {unit}", line(f"{route}: cost", paid, span, "cost")),
-                _small("$ for a million tokens", line(f"{route}: cost per token", rates, span, "cost")),
+                small(f"$ {unit}", line(f"{route}: cost", paid, span, "cost")),
+                small("$ for a million tokens", line(f"{route}: cost per token", rates, span, "cost")),
                 class_="pair",
             )
         )
@@ -232,10 +235,6 @@ def _good_cells(told: Record) -> tuple[str, str]:
     return value, f"{low} to {high}"
 
 
-def _small(caption: str, drawn: Markup) -> Markup:
-    return element("figure", element("figcaption", caption), drawn)
-
-
 def _left(found: Sequence[object]) -> Markup:
     more = len(found) - _SHOWN
     return note(f"{more} more with lower cost are in the table below.") if more > 0 else Markup("")
@@ -246,7 +245,7 @@ def _reuse(record: Record) -> Markup:
     if not shown:
         return Markup("")
     shown.sort(key=lambda one: -one["visits"])
-    panels = [element("div", element("h3", one["route"]), _small(_seen(one), _gaps(one))) for one in shown[:_SHOWN]]
+    panels = [element("div", element("h3", one["route"]), small(_seen(one), _gaps(one))) for one in shown[:_SHOWN]]
     return section(
         "How soon a prefix is seen again",
         note(
@@ -281,7 +280,7 @@ def _similar(record: Record) -> Markup:
         return Markup("")
     found.sort(key=lambda pair: -pair[1]["looked_at"])
     panels = [
-        element("div", element("h3", _name(one, record)), _small(_looked_up(told), _curve(_name(one, record), told)))
+        element("div", element("h3", _name(one, record)), small(_looked_up(told), _curve(_name(one, record), told)))
         for one, told in found[:_SHOWN]
     ]
     return section(
@@ -289,7 +288,7 @@ def _similar(record: Record) -> Markup:
         note(
             "The share of the questions that had an earlier one at least so similar, with its 95 % interval. Similar "
             "is not the same: nobody has judged these, so nothing similar is served before a calibration has shown on "
-            "the route's own traffic that at most 3 % of such answers are wrong."
+            f"the route's own traffic that at most {percent(found[0][1]['max_wrong'], 0)} of such answers are wrong."
         ),
         element("div", *panels, class_="panels"),
         _left(found),
@@ -317,7 +316,7 @@ def _differences(record: Record) -> Markup:
     if not found:
         return Markup("")
     rows = [
-        (one["route"] if "route" in one else one.get(record["by"], ""), one["in_words"], one.get("fix") or "",
+        (one[record["by"]], one["in_words"], one.get("fix") or "",
          f"{one['times']:,}", count(one["tokens"]), dollars(Decimal(one["cost_usd"] or 0)))
         for one in found[:12]
     ]  # fmt: skip
@@ -331,7 +330,7 @@ def _lines(record: Record) -> Markup:
     if not record["lines"]:
         return Markup("")
     levers = [lever for lever in LEVERS if any(lever.name in one["projections"] for one in record["lines"])]
-    by, scale = record["by"], _scale(record)
+    by, cost = record["by"], "cost_a_month_usd" if _monthly(record) else "cost_usd"
     head = (
         by.capitalize(),
         "Model",
@@ -344,7 +343,7 @@ def _lines(record: Record) -> Markup:
             str(one[by]),
             short_model(one["model"]),
             f"{one['calls']:,}",
-            dollars(Decimal(one["cost_usd"]) * scale) if one["cost_usd"] is not None else "no price",
+            "no price" if one[cost] is None else dollars(Decimal(one[cost])),
             *(_cell(one["projections"].get(lever.name, {}), record) for lever in levers),
         )
         for one in record["lines"]

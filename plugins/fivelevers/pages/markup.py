@@ -7,8 +7,10 @@ models are text of strangers.
 from __future__ import annotations
 
 from html import escape
+from unicodedata import category
 
-_VOID = {"meta", "line", "rect", "circle", "path", "polyline", "br"}
+_VOID = {"meta", "line", "rect", "circle", "path", "polyline"}
+_NOT_HELD = {"Cc", "Cn"}
 
 
 class Markup(str):
@@ -26,7 +28,7 @@ def element(name: str, /, *inside: str, **attributes: object) -> Markup:
         if value is not None and value is not False
     )
     if name in _VOID and not inside:
-        return Markup(f"<{name}{written}>" if name in {"meta", "br"} else f"<{name}{written}/>")
+        return Markup(f"<{name}{written}>" if name == "meta" else f"<{name}{written}/>")
     return Markup(f"<{name}{written}>{together(*inside)}</{name}>")
 
 
@@ -42,6 +44,6 @@ def _value(value: object) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without lone surrogates and control characters, which no HTML may hold."""
+    """Without lone surrogates, control characters and noncharacters, which no HTML may hold."""
     printable = text.encode("utf-8", "replace").decode()
-    return "".join(c if c >= " " or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in printable)
+    return "".join(c if c in "\n\t" or category(c) not in _NOT_HELD else "\N{REPLACEMENT CHARACTER}" for c in printable)

@@ -63,7 +63,6 @@ svg .rule { stroke: var(--rule); } svg .join { stroke: var(--faint); stroke-dash
   border: 1.5px solid; }
 .table { overflow-x: auto; margin-top: 14px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
-caption { text-align: left; font-size: 12.5px; color: var(--soft); padding-bottom: 4px; }
 th, td { text-align: right; padding: 5px 0 5px 14px; border-bottom: 1px solid var(--rule);
   vertical-align: baseline; white-space: nowrap; }
 th { font-weight: 500; color: var(--soft); }
@@ -75,7 +74,6 @@ tr:last-child td { border-bottom: 0; } tr.sum td { font-weight: 600; border-top:
 details { margin-top: 12px; } summary { cursor: pointer; font-size: 13px; color: var(--soft); }
 ul.plain { margin: 8px 0 0; padding-left: 18px; max-width: 72ch; } ul.plain li { margin-bottom: 5px;
   overflow-wrap: anywhere; }
-footer { margin-top: 26px; font-size: 12.5px; color: var(--faint); overflow-wrap: anywhere; }
 @media (max-width: 640px) {
   main { padding: 24px 14px 40px; } section { padding: 16px 14px; } h1 { font-size: 24px; }
   .halves { display: block; } .wide { display: none; } .narrow { display: block; } .tile { padding: 12px 14px;

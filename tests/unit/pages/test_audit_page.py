@@ -54,6 +54,28 @@ def test_a_lever_that_does_not_pay_on_a_route_is_not_counted_there(example: tupl
     assert "could be saved" in page.text
 
 
+def test_a_month_is_the_records_own(example: tuple[Mapping[str, Any], Read]) -> None:
+    record, page = example
+    lines = [
+        {**one, "cost_a_month_usd": "1234.5", "projections": {"semantic_cache": {}}} for one in record["lines"][:1]
+    ]
+    alone = Read(audit_page({**record, "lines": lines}))
+    assert "Nothing of $1,234.50 a month is shown to be saved" in alone.text
+    first = record["lines"][0]
+    rate = 30 * 86_400 / record["period"]["seconds"]
+    assert float(first["cost_a_month_usd"]) == pytest.approx(float(first["cost_usd"]) * rate)
+    assert f"${sum(float(one['cost_a_month_usd']) for one in record['lines']):,.2f} a month could be saved" in page.text
+
+
+def test_the_share_that_may_be_wrong_is_the_records_own(example: tuple[Mapping[str, Any], Read]) -> None:
+    record, _ = example
+    curve = [[0.8, 0.5, 0.2, 0.8], [0.9, 0.4, 0.1, 0.7]]
+    similar = {"looked_at": 9, "alone": 1, "hits": 2, "by_similarity": curve, "max_wrong": 0.07,
+               "judged_hits_needed": [42, 99], "days_to_judge_them": None}  # fmt: skip
+    lines = [{**record["lines"][0], "projections": {"semantic_cache": {"similar": similar}}}]
+    assert "that at most 7 % of such answers are wrong" in Read(audit_page({**record, "lines": lines})).text
+
+
 def row(at: float, alias: str, text: str) -> dict[str, Any]:
     body = {"model": alias, "messages": [{"role": "user", "content": text}]}
     answer = {"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}],

@@ -43,5 +43,12 @@ def test_a_lone_surrogate_and_control_characters_are_no_part_of_a_page() -> None
     assert "\x1b" not in element("p", "\x1b", title="\x1b")
 
 
+def test_what_no_html_may_hold_is_replaced_and_all_else_kept() -> None:
+    for odd in "\x00\x1b\x7f\x80\x9f\ufffe\uffff\ufdd0\U0001ffff":
+        assert element("p", odd, title=odd) == '<p title="\N{REPLACEMENT CHARACTER}">\N{REPLACEMENT CHARACTER}</p>'
+    kept = "a\n\tb \xa0\xad\u200d\ue000 \N{GRINNING FACE}"
+    assert element("p", kept) == f"<p>{kept}</p>"
+
+
 def test_attributes_that_are_none_are_left_out() -> None:
     assert element("line", x1=0.04, class_="rule", stroke_width=None) == '<line x1="0" class="rule"/>'
