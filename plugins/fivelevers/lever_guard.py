@@ -108,10 +108,10 @@ class LeverGuard:
                     self._judge(ledger, route, contrast, off, guard)
 
     def _judge(self, ledger: Ledger, route: Route, contrast: Contrast, off: frozenset[str], guard: Started) -> None:
-        arms = guards.read(ledger, route.name, contrast, off, guard.at)
-        reading = judge(arms.treated, arms.control, arms.first, route.max_success_loss)
+        treated, control = guards.read(ledger, route.name, contrast, off, guard.at)
+        reading = judge(treated, control, route.max_success_loss)
         if isinstance(reading, Reading) and reading.evidence >= needed(guard.number):
-            self._retreat(route.name, contrast.lever, f"{reading.why}; {len(arms.treated.sessions):,} sessions treated")
+            self._retreat(route.name, contrast.lever, f"{reading.why}; {treated.sums.sessions:,} sessions treated")
 
     def _retreat(self, route: str, lever: str, reason: str) -> None:
         try:

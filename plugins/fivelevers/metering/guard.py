@@ -128,14 +128,46 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The sessions of one arm with a known outcome, in the order in which they began, and how much is known of it."""
+    """The sums over the sessions of one arm with a known outcome, and how much is known of it."""
 
-    sessions: Sequence[Session]
+    sums: Sums
     coverage: Coverage
 
 
-def judge(treated: Side, control: Side, first: Sequence[Session], max_success_loss: float) -> Reading | Withheld:
-    """What these sessions say; ``first``: the first ``SETTING`` of both arms together.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One session in one arm, with all its requests; ``told`` None: no outcome of it is known, or not what it cost."""
+
+    treated: bool
+    requests: int
+    told: Session | None
+
+
+def sides(seen: Iterable[Seen]) -> tuple[Side, Side]:
+    """(treated, control) of sessions in the order in which they began: the first ``SETTING`` that tell set the caps.
+
+    No more than these are held at a time, however many come.
+    """
+    arms, waiting = {True: _Arm(), False: _Arm()}, list[tuple[_Arm, Session]]()
+    most: Caps | None = None
+    for one in seen:
+        arm = arms[one.treated]
+        arm.requests += one.requests
+        if one.told is None:
+            continue
+        if most is not None:
+            arm.add(one.told, most)
+            continue
+        waiting.append((arm, one.told))
+        if len(waiting) == SETTING:
+            most = _add_first(waiting)
+    if most is None:
+        _add_first(waiting)
+    return arms[True].side, arms[False].side
+
+
+def judge(treated: Side, control: Side, max_success_loss: float) -> Reading | Withheld:
+    """What these sides say.
 
     Withheld: too few sessions, too few known outcomes, or arms so unequally known that it would show as harm.
     """
@@ -145,12 +177,11 @@ def judge(treated: Side, control: Side, first: Sequence[Session], max_success_lo
     uneven = coverage_problem({"treated": treated.coverage, "control": control.coverage})
     if uneven is not None:
         return uneven
-    most = caps(first)
-    return read(add_up(treated.sessions, most), add_up(control.sessions, most), max_success_loss)
+    return read(treated.sums, control.sums, max_success_loss)
 
 
 def _too_few(treated: Side, control: Side) -> Withheld | None:
-    counts = {"treated": len(treated.sessions), "control": len(control.sessions)}
+    counts = {"treated": treated.sums.sessions, "control": control.sums.sessions}
     told = ", ".join(f"{count:,} {arm}" for arm, count in counts.items())
     if min(counts.values()) < MIN_SESSIONS or sum(counts.values()) < SETTING:
         detail = f"{told} sessions with a known outcome; {MIN_SESSIONS} of each and {SETTING} in all needed"
@@ -175,16 +206,43 @@ def _cap(values: Sequence[float]) -> float:
 
 def add_up(sessions: Iterable[Session], most: Caps) -> Sums:
     """The sums of sessions with at least one known outcome each."""
-    count, totals = 0, [0.0] * 12
+    arm = _Arm()
     for one in sessions:
+        arm.add(one, most)
+    return arm.sums
+
+
+class _Arm:
+    """What is added up of one arm, session by session."""
+
+    def __init__(self) -> None:
+        self.requests = self._known = self._sessions = 0
+        self._totals = [0.0] * 12
+
+    def add(self, one: Session, most: Caps) -> None:
         weight = min(1.0, MOST_OUTCOMES / one.known)
         n, s, z = weight * one.known, weight * one.successes, min(one.size, most.size)
         x = n * min(one.cost_usd / one.known, most.cost_usd) + weight * one.failure_usd
-        count += 1
+        self._known += one.known
+        self._sessions += 1
         parts = (x, s, n, z, x * x, x * s, s * s, s * n, n * n, x * z, s * z, z * z)
         for at, value in enumerate(parts):
-            totals[at] += value
-    return Sums(count, *totals)
+            self._totals[at] += value
+
+    @property
+    def sums(self) -> Sums:
+        return Sums(self._sessions, *self._totals)
+
+    @property
+    def side(self) -> Side:
+        return Side(self.sums, Coverage(self._known, self.requests))
+
+
+def _add_first(waiting: Sequence[tuple[_Arm, Session]]) -> Caps:
+    most = caps([one for _, one in waiting])
+    for arm, one in waiting:
+        arm.add(one, most)
+    return most
 
 
 def read(treated: Sums, control: Sums, max_success_loss: float) -> Reading:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Select, String, case, cast, desc, func, select
 
 from fivelevers.metering.arms import Contrast
-from fivelevers.metering.guard import SETTING, Session, Side
-from fivelevers.metering.interval import Coverage
+from fivelevers.metering.guard import Seen, Session, Side, sides
 from fivelevers.metering.outcomes import Outcome
 from fivelevers.stores.database import named_errors
 from fivelevers.stores.ledger import Ledger, Usd, attempts, guards
@@ -32,15 +32,6 @@ class Started:
     arms: str
 
 
-@dataclass(frozen=True, slots=True)
-class Arms:
-    """Both sides of a contrast, and the first ``SETTING`` sessions of either."""
-
-    treated: Side
-    control: Side
-    first: tuple[Session, ...]
-
-
 def latest(ledger: Ledger) -> dict[tuple[str, str], Started]:
     """The last guard of each (route, lever). Raises LedgerError."""
     with named_errors("can not be read"), ledger.engine.connect() as connection:
@@ -56,34 +47,29 @@ def start(ledger: Ledger, route: str, lever: str, arms: str, at: float) -> None:
     ledger.add(guards, [row])
 
 
-def read(ledger: Ledger, route: str, contrast: Contrast, off: frozenset[str], since: float) -> Arms:
-    """The sessions of ``route`` with what was asked at ``since`` or later. Raises LedgerError.
+def read(ledger: Ledger, route: str, contrast: Contrast, off: frozenset[str], since: float) -> tuple[Side, Side]:
+    """(treated, control) of ``route``, of what was asked at ``since`` or later. Raises LedgerError.
 
     ``off``: the levers that are off there for everybody; requests that skipped others are on neither side. A session
     with an attempt of unknown price counts as unknown. What the batch lane treats is not looked at: it has no control.
+    Rows are added up as they come: what this holds does not grow with the ledger.
     """
-    sides: dict[frozenset[str], list[Any]] = {contrast.inside: [], contrast.outside: []}
     with named_errors("can not be read"), ledger.engine.connect() as connection:
-        for row in connection.execution_options(yield_per=1000).execute(_sessions(route, since)):
-            found = sides.get(frozenset(json.loads(row.treated)) - {"batch"})
-            if found is not None and off.issuperset(json.loads(row.skipped)):
-                found.append(row)
-    both = sorted((row for rows in sides.values() for row in rows if _tells(row)), key=lambda row: row.began)
-    first = tuple(_session(row) for row in both[:SETTING])
-    return Arms(_side(sides[contrast.inside]), _side(sides[contrast.outside]), first)
+        rows = connection.execution_options(yield_per=1000).execute(_sessions(route, since))
+        return sides(_seen(rows, contrast, off))
 
 
-def _side(rows: list[Any]) -> Side:
-    known = sum(row.known for row in rows if not row.unpriced)
-    return Side(tuple(_known(rows)), Coverage(known, sum(row.requests for row in rows)))
+def _seen(rows: Iterable[Any], contrast: Contrast, off: frozenset[str]) -> Iterator[Seen]:
+    levers = lru_cache(maxsize=256)(_levers)  # few sets of levers stand in many rows
+    for row in rows:
+        treated = levers(row.treated) - {"batch"}
+        if treated in (contrast.inside, contrast.outside) and off.issuperset(levers(row.skipped)):
+            told = row.known and not row.unpriced
+            yield Seen(treated == contrast.inside, int(row.requests), _session(row) if told else None)
 
 
-def _known(rows: list[Any]) -> Iterator[Session]:
-    return (_session(row) for row in rows if _tells(row))
-
-
-def _tells(row: Any) -> bool:
-    return bool(row.known) and not row.unpriced
+def _levers(text: str) -> frozenset[str]:
+    return frozenset(json.loads(text))
 
 
 def _session(row: Any) -> Session:
@@ -113,7 +99,8 @@ def _sessions(route: str, since: float) -> Select[Any]:
         func.max(case((c.opening == 1, c.prompt_chars), else_=0)).label("size"),
     )
     query = query.select_from(calls).outerjoin(known, known.c.request_id == c.request_id)
-    return query.group_by(c.session, c.treated, c.skipped)
+    by = (c.session, c.treated, c.skipped)
+    return query.group_by(*by).order_by("began", *by)  # the first ones set the caps
 
 
 def _calls(route: str, since: float) -> CTE:

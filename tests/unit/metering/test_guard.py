@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import astuple, replace
 from itertools import pairwise
 
@@ -13,12 +14,13 @@ from fivelevers.metering.guard import (
     SETTING,
     Caps,
     Reading,
+    Seen,
     Session,
-    Side,
     add_up,
     caps,
     judge,
     needed,
+    sides,
 )
 from fivelevers.metering.interval import Coverage, Reason, Withheld
 
@@ -46,13 +48,16 @@ def drawn(seed: int, count: int, *, rise: float = 0.0, success: float = 0.95) ->
     ]
 
 
-def side(of: list[Session], known: float = 1.0) -> Side:
-    return Side(of, Coverage(int(1000 * known), 1000))
+def seen(treated: list[Session], control: list[Session]) -> list[Seen]:
+    """Both arms by turns, then what the longer one has left."""
+    first = [one for both in zip(treated, control, strict=False) for one in ((True, both[0]), (False, both[1]))]
+    even = len(first) // 2
+    rest = [*((True, one) for one in treated[even:]), *((False, one) for one in control[even:])]
+    return [Seen(arm, one.known, one) for arm, one in [*first, *rest]]
 
 
 def told(treated: list[Session], control: list[Session], loss: float = LOSS) -> Reading:
-    first = [one for both in zip(treated, control, strict=False) for one in both][:SETTING]
-    reading = judge(side(treated), side(control), first, loss)
+    reading = judge(*sides(seen(treated, control)), loss)
     assert isinstance(reading, Reading)
     return reading
 
@@ -115,7 +120,7 @@ def test_harmless_levers_hardly_ever_reach_the_evidence_that_is_needed() -> None
 
 @pytest.mark.parametrize(("treated", "control"), [(MIN_SESSIONS - 1, 500), (500, MIN_SESSIONS - 1), (49, 50)])
 def test_few_sessions_say_nothing(treated: int, control: int) -> None:
-    found = judge(side(drawn(1, treated)), side(drawn(2, control)), drawn(1, 99), LOSS)
+    found = judge(*sides(seen(drawn(1, treated), drawn(2, control))), LOSS)
     assert isinstance(found, Withheld)
     assert found.reason is Reason.FEW_SESSIONS
 
@@ -124,7 +129,9 @@ def test_few_sessions_say_nothing(treated: int, control: int) -> None:
     ("treated", "control", "reason"), [(0.1, 0.9, Reason.LOW_COVERAGE), (0.5, 0.6, Reason.UNEVEN_COVERAGE)]
 )
 def test_arms_of_which_unequally_much_is_known_are_not_compared(treated: float, control: float, reason: Reason) -> None:
-    found = judge(side(drawn(1, 100), treated), side(drawn(2, 100), control), drawn(1, 100), LOSS)
+    ours, theirs = sides(seen(drawn(1, 100), drawn(2, 100)))
+    shares = [Coverage(int(1000 * known), 1000) for known in (treated, control)]
+    found = judge(replace(ours, coverage=shares[0]), replace(theirs, coverage=shares[1]), LOSS)
     assert isinstance(found, Withheld)
     assert found.reason is reason
 
@@ -135,6 +142,32 @@ def test_all_guards_together_share_alpha_however_many_come() -> None:
     assert sum(shares) > 0.99 * ALPHA
     assert all(sooner > later for sooner, later in pairwise(shares))
     assert needed(1) == pytest.approx(101 / ALPHA)
+
+
+@given(st.integers(0, 1_000), st.integers(0, 2 * SETTING))
+def test_a_stream_says_what_both_arms_at_once_say(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    lost = Seen(True, 3, None)  # of which nothing is known
+    found = [Seen(bool(rng.random() < 0.3), one.known + 1, one) for one in drawn(seed, count)]
+    most = caps([one.told for one in found if one.told][:SETTING])
+    for treated, side in zip((True, False), sides(iter([lost, *found])), strict=True):
+        arm = [one.told for one in found if one.told and one.treated == treated]
+        assert side.sums == add_up(arm, most)
+        known = sum(one.known for one in arm)
+        assert side.coverage == Coverage(known, known + len(arm) + 3 * treated)
+
+
+def test_a_stream_is_not_kept() -> None:
+    """However many sessions come: a proxy adds them up beside its requests."""
+    stream = (Seen(at % 2 == 0, 1, Session(0.01 * at, 0.0, 1, 1, 10.0)) for at in range(20_000))
+    tracemalloc.start()
+    try:
+        treated, control = sides(stream)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert treated.sums.sessions + control.sums.sessions == 20_000
+    assert peak_bytes < 200_000
 
 
 @given(st.lists(sessions, max_size=20), st.integers(0, 20))

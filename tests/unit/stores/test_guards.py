@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import astuple
 from decimal import Decimal
+from operator import itemgetter
 
+import numpy as np
 import pytest
 
 from fivelevers.metering.arms import Contrast
 from fivelevers.metering.event import Event, to_record
-from fivelevers.metering.guard import Session
+from fivelevers.metering.guard import SETTING, Session, Side, Sums, add_up, caps
 from fivelevers.metering.interval import Coverage
 from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.stores import guards
@@ -49,11 +52,11 @@ def test_a_request_costs_what_all_its_attempts_and_its_levers_calls_cost(ledger:
         outcome("r2", SUCCESS),
         attempt(request_id="r3", treated=BOTH, asked_at=1200, at=1201, cost_usd=9 * DOLLAR),
     )
-    arms = guards.read(ledger, "support", CACHE, NOBODY, 0.0)
-    assert arms.treated.sessions == (Session(5.0, 5.0, known=2, successes=1, size=400.0),)
-    assert arms.treated.coverage == Coverage(2, 3)
-    assert arms.first == arms.treated.sessions
-    assert arms.control.sessions == ()
+    treated, control = guards.read(ledger, "support", CACHE, NOBODY, 0.0)
+    one = Session(5.0, 5.0, known=2, successes=1, size=400.0)
+    assert treated.sums == add_up([one], caps([one]))
+    assert treated.coverage == Coverage(2, 3)
+    assert control == Side(Sums(), Coverage(0, 0))
 
 
 def test_sides_are_those_whose_other_levers_are_the_same(ledger: Ledger) -> None:
@@ -68,18 +71,52 @@ def test_sides_are_those_whose_other_levers_are_the_same(ledger: Ledger) -> None
         "before": attempt(session="h", treated=BOTH, asked_at=900.0),
     }
     insert(ledger, *told.values(), *(outcome(one.request_id, SUCCESS) for one in told.values()))
-    arms = guards.read(ledger, "support", CACHE, NOBODY, 950.0)
-    assert (len(arms.treated.sessions), len(arms.control.sessions)) == (2, 1)
+    assert counted(ledger, CACHE) == (2, 1)
     without = Contrast("prompt_cache", frozenset({"prompt_cache"}), NOBODY)
-    arms = guards.read(ledger, "support", without, frozenset({"semantic_cache"}), 950.0)
-    assert (len(arms.treated.sessions), len(arms.control.sessions)) == (2, 1)
+    assert counted(ledger, without, "semantic_cache") == (2, 1)
+
+
+def counted(ledger: Ledger, contrast: Contrast, *off: str) -> tuple[int, int]:
+    """Sessions of both sides, asked at 950 or later."""
+    treated, control = guards.read(ledger, "support", contrast, frozenset(off), 950.0)
+    return treated.sums.sessions, control.sums.sessions
+
+
+def test_rows_that_are_added_up_as_they_come_say_what_all_sessions_at_once_say(ledger: Ledger) -> None:
+    """More than set the caps, in no order, dearer as time goes: so the caps are those of the first to begin."""
+    rng = np.random.default_rng(7)
+    events: list[Event] = []
+    told: list[tuple[float, bool, Session]] = []
+    requests = {True: 0, False: 0}
+    for number in rng.permutation(250).tolist():
+        inside, began = bool(rng.random() < 0.4), 1000.0 + number
+        costs = [round(float(rng.lognormal(number / 50)), 6) for _ in range(int(rng.integers(1, 4)))]
+        good = [bool(rng.random() < 0.8) for _ in costs]
+        made = [
+            attempt(session=f"s{number}", treated=BOTH if inside else BOTH[:1], asked_at=began + at, at=2000.0 + number,
+                    cost_usd=Decimal(str(cost)), prompt_chars=number, failure_cost_usd=DOLLAR)
+            for at, cost in enumerate(costs)
+        ]  # fmt: skip
+        events += made
+        requests[inside] += len(made)
+        if rng.random() < 0.9:
+            events += [outcome(one.request_id, SUCCESS if g else FAILURE) for one, g in zip(made, good, strict=True)]
+            failed = float(good.count(False))
+            told.append((began, inside, Session(sum(costs), failed, len(made), good.count(True), float(number))))
+    insert(ledger, *events)
+    told.sort(key=itemgetter(0))
+    most = caps([one for _, _, one in told[:SETTING]])
+    for inside, side in zip((True, False), guards.read(ledger, "support", CACHE, NOBODY, 0.0), strict=True):
+        arm = [one for _, where, one in told if where == inside]
+        assert astuple(side.sums) == pytest.approx(astuple(add_up(arm, most)))
+        assert side.coverage == Coverage(sum(one.known for one in arm), requests[inside])
 
 
 def test_a_session_with_an_unknown_price_is_unknown(ledger: Ledger) -> None:
     one = attempt(treated=BOTH, cost_usd=None, cost_parts=None)
     insert(ledger, one, outcome(one.request_id, SUCCESS))
-    side = guards.read(ledger, "support", CACHE, NOBODY, 0.0).treated
-    assert (side.sessions, side.coverage) == ((), Coverage(0, 1))
+    side, _ = guards.read(ledger, "support", CACHE, NOBODY, 0.0)
+    assert side == Side(Sums(), Coverage(0, 1))
 
 
 def test_each_guard_has_a_number_of_its_own_and_the_last_one_of_a_lever_counts(ledger: Ledger) -> None:
