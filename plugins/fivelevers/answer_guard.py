@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from fivelevers import metrics
-from fivelevers.errors import CalibrationError, StoreError
+from fivelevers.errors import CalibrationError
 from fivelevers.levers.semantic_cache.bound import Rolling
 from fivelevers.levers.semantic_cache.calibration import Calibration
 from fivelevers.policy import Policy
 from fivelevers.stores.calibrations import Audits, Calibrated
 from fivelevers.stores.switches import Switches
-from fivelevers.switch import Action
 
 LEVER = "semantic_cache"
 ACTOR = "guard"
@@ -48,13 +46,7 @@ class AnswerGuard:
         if not Rolling(counted.judged, counted.wrong).breached(allowed):
             return
         reason = f"{counted.wrong} of {counted.judged} audited hits were wrong; {allowed:.1%} is promised"
-        try:
-            self._switches.off(made.route, LEVER, actor=ACTOR, reason=reason, action=Action.RETREAT)
-        except StoreError as error:
-            _log.error("fivelevers: %s must go back to shadow and can not: %s: %s", made.route, reason, error)
-        else:
-            metrics.count_retreat(made.route, LEVER)
-            _log.warning("fivelevers: semantic_cache on %s goes back to shadow: %s", made.route, reason)
+        self._switches.retreat(made.route, LEVER, actor=ACTOR, reason=reason)
 
 
 def _parsed(found: Calibrated) -> Calibration | None:

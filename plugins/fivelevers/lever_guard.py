@@ -7,7 +7,6 @@ else is kept: a restart forgets no evidence and counts none twice, and an outcom
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import time
@@ -25,7 +24,7 @@ from fivelevers.stores.guards import Started
 from fivelevers.stores.lease import Lease
 from fivelevers.stores.ledger import Ledger
 from fivelevers.stores.switches import Switches
-from fivelevers.switch import ANY, Action, Board
+from fivelevers.switch import ANY, Board
 
 ACTOR = "guard"
 LOOK_EVERY_S = 5.0
@@ -33,8 +32,6 @@ _AGAIN_AFTER_S = 15.0  # a ledger that did not answer
 _BUSY_SHARE = 0.05  # of its time, at most, a database answers looks
 _HOLD_S = 60.0
 _UNGUARDED = "batch"  # its discount is a published price: it has no control
-
-_log = logging.getLogger("fivelevers")
 
 
 class LeverGuard:
@@ -59,9 +56,15 @@ class LeverGuard:
             atexit.register(self.close)
 
     def close(self) -> None:
+        """Stop looking, and leave the turn to another process, or to the one that comes after this."""
+        if self._owner != os.getpid():  # a forked process has what is its parent's
+            return
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=2)
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
 
     def _follow(self) -> None:
         wait_s, ledger = LOOK_EVERY_S, None
@@ -111,16 +114,8 @@ class LeverGuard:
         treated, control = guards.read(ledger, route.name, contrast, off, guard.at)
         reading = judge(treated, control, route.max_success_loss)
         if isinstance(reading, Reading) and reading.evidence >= needed(guard.number):
-            self._retreat(route.name, contrast.lever, f"{reading.why}; {treated.sums.sessions:,} sessions treated")
-
-    def _retreat(self, route: str, lever: str, reason: str) -> None:
-        try:
-            self._switches.off(route, lever, actor=ACTOR, reason=reason, action=Action.RETREAT)
-        except StoreError as error:
-            _log.error("fivelevers: %s on %s must go back to shadow and can not: %s: %s", lever, route, reason, error)
-        else:
-            metrics.count_retreat(route, lever)
-            _log.warning("fivelevers: %s on %s goes back to shadow: %s", lever, route, reason)
+            reason = f"{reading.why}; {treated.sums.sessions:,} sessions treated"
+            self._switches.retreat(route.name, contrast.lever, actor=ACTOR, reason=reason)
 
 
 def guarded(route: Route, board: Board) -> Iterator[Contrast]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fivelevers import metrics
 from fivelevers.lever_guard import LeverGuard, guarded
 from fivelevers.metering.arms import assign, unit_interval
 from fivelevers.metering.event import Event, to_record
@@ -91,6 +92,27 @@ def test_a_lever_that_makes_success_dearer_goes_back_and_the_switch_says_why(
     assert len(guards.latest(ledger)) == 1
 
 
+def test_a_retreat_that_no_store_takes_is_told_once_a_minute_and_tried_again(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "_logged_at", {})
+    of, nowhere = policy(), Switches("", "")
+    guard = guard_of(of, nowhere)
+    guard.look(ledger, 100.0)
+    traffic(ledger, of, 1200, rise=0.5, at=200.0)
+    before = counted("bypass", lever=LEVER, reason="retreat")
+    for now in range(300, 305):
+        guard.look(ledger, float(now))
+    assert counted("bypass", lever=LEVER, reason="retreat") == before + 5
+    (line,) = (record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR"))
+    assert f"{LEVER} on support must go back to shadow (a successful output costs" in line
+    assert "neither Redis nor a ledger is configured" in line
+
+
+def counted(metric: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(f"fivelevers_{metric}_total", labels) or 0.0
+
+
 def test_a_lever_whose_answers_fail_goes_back(ledger: Ledger, switches: Switches) -> None:
     of = policy()
     guard_of(of, switches).look(ledger, 100.0)
@@ -152,9 +174,8 @@ def test_the_batch_lane_has_no_guard() -> None:
 def test_one_process_at_a_time_looks_and_another_takes_over(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two processes' guards on one Redis; each counts its looks."""
+    """Two processes' guards on one Redis; each counts its looks. Who ends gives its turn back at once."""
     monkeypatch.setattr("fivelevers.lever_guard.LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr("fivelevers.lever_guard._HOLD_S", 0.5)
     server, url = Server(tmp_path), str(ledger.engine.url)
     looks: list[int] = []
 

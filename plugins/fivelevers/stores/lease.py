@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from importlib.resources import files
 
 from redis.exceptions import RedisError
@@ -10,7 +11,8 @@ from redis.exceptions import RedisError
 from fivelevers.errors import StoreError
 from fivelevers.stores.redis_connection import connect
 
-_TAKE = (files("fivelevers.stores") / "lease.lua").read_text(encoding="utf-8")
+_HERE = files("fivelevers.stores")
+_TAKE, _RELEASE = ((_HERE / name).read_text(encoding="utf-8") for name in ("lease.lua", "lease_release.lua"))
 
 
 class Lease:
@@ -27,4 +29,7 @@ class Lease:
             raise StoreError(f"redis: a lease can not be taken: {error}") from error
 
     def close(self) -> None:
+        """Give it back if it is ours; where Redis does not answer it ends by itself."""
+        with suppress(RedisError):
+            self._redis.eval(_RELEASE, 1, self._key, self._me)
         self._redis.close()

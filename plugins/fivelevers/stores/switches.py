@@ -112,6 +112,21 @@ class Switches:
         self._write(made)
         return made
 
+    def retreat(self, route: str, lever: str, *, actor: str, reason: str) -> None:
+        """Back to shadow, by a guard, which tries again where no store takes it: counted and logged, never raised."""
+        if lever in self._board.retreated(route):  # by a look beside this one
+            return
+        try:
+            self.off(route, lever, actor=actor, reason=reason, action=Action.RETREAT)
+        except StoreError as error:
+            told = f"{lever} on {route} must go back to shadow ({reason}) and can not: {error}"
+            metrics.count_bypass(lever, "retreat", StoreError(told))
+        except Exception as error:
+            metrics.count_bypass(lever, "retreat", error)
+        else:
+            metrics.count_retreat(route, lever)
+            _log.warning("%s on %s goes back to shadow: %s", lever, route, reason)
+
     def resume(self, route: str, lever: str, *, actor: str, reason: str | None) -> tuple[Switch, ...]:
         """Lift all that is off inside a place; returns it. Raises StoreError as ``off`` does."""
         self._look_into_redis()  # what another process switched off a moment ago is lifted too

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fivelevers import metrics
 from fivelevers.engine import prepare
 from fivelevers.output import Output
 from fivelevers.policy import Caller, parse
@@ -96,6 +97,11 @@ def retreated(state: State) -> dict[str, str | None]:
     return {switch.route: switch.reason for switch in state.switches.current().standing}
 
 
+def retreats() -> float:
+    labels = {"route": "greetings", "lever": "routing"}
+    return metrics.registry.get_sample_value("fivelevers_retreats_total", labels) or 0.0
+
+
 def test_a_share_of_what_a_cheaper_model_answered_is_asked_again(module: ModuleType, state: State) -> None:
     asked = watch(module, state, 60, mine="right", theirs="right")
     assert set(asked) == {"strong"}
@@ -108,10 +114,12 @@ def test_what_the_strong_model_answered_is_not(module: ModuleType, state: State)
 
 
 def test_a_certificate_that_does_not_hold_sends_the_route_to_shadow(module: ModuleType, state: State) -> None:
+    before = retreats()
     asked = watch(module, state, 60, mine="wrong", theirs="right")
     (reason,) = retreated(state).values()
     assert reason is not None
     assert "were worse than the strong model's" in reason
+    assert retreats() == before + 1
     # From then on the pairs of shadow mode are drawn, and no strong model answers behind a request.
     assert len(asked) < 30
 

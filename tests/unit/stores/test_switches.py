@@ -120,6 +120,22 @@ def test_a_retreat_is_told_apart_and_lifted_alike(url: str, make: Make) -> None:
     assert switches.current().off("support") == frozenset()
 
 
+def test_a_guards_retreat_is_counted_and_told_once(
+    url: str, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    def counted() -> float:
+        labels = {"route": "support", "lever": "routing"}
+        return metrics.registry.get_sample_value("fivelevers_retreats_total", labels) or 0.0
+
+    switches, before = make("", url, follow=False), counted()
+    for _ in range(2):
+        switches.retreat("support", "routing", actor="watch", reason="it loses")
+    (standing,) = switches.current().standing
+    assert (standing.action, standing.actor, standing.reason) == (Action.RETREAT, "watch", "it loses")
+    assert counted() == before + 1
+    assert [record.getMessage() for record in caplog.records] == ["routing on support goes back to shadow: it loses"]
+
+
 def test_an_emptied_redis_is_made_whole(redis: Server, url: str, make: Make) -> None:
     make(redis.url, url, follow=False).off("support", ANY, **BY)
     redis.flush()

@@ -8,7 +8,6 @@ strong model's counts as a loss. Once the evidence is there (levers/routing/watc
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -28,19 +27,17 @@ from fivelevers.proxies.litellm.reading import mapping
 from fivelevers.proxies.litellm.routing import LEVER, Routing
 from fivelevers.request import Api
 from fivelevers.stores.watched import LOST, TESTED, WON, Seen
-from fivelevers.switch import Action
 
 if TYPE_CHECKING:
     from fivelevers.levers.routing.artifact import Artifact
 
+ACTOR: Final = "watch"
 _PURPOSE: Final = b"fivelevers watch"
 _LIMIT_S: Final = 120.0  # of an answer that nobody waits for
 _TOLD_S: Final = 10.0  # after it: LiteLLM tells of its end a moment later
 _MIX_FROM: Final = 200  # conversations; those of one moment are more alike than the test of a mix assumes
 _NOT_SENT: Final = frozenset({"model", "stream", "stream_options", "background", "metadata"})
 _CALLS: Final = {Api.CHAT: "acompletion", Api.RESPONSES: "aresponses", Api.MESSAGES: "aanthropic_messages"}
-
-_log = logging.getLogger("fivelevers")
 
 Compared = tuple[int, int]
 """Lost and won: the cheaper model's answer was no good and the strong one's was, and the other way round."""
@@ -198,14 +195,7 @@ class Watching:
 
     async def _retreat(self, reason: str) -> None:
         route, switches = self.routing.plan.route.name, self.routing.state.switches
-        try:
-            await asyncio.to_thread(
-                switches.off, route, LEVER, actor="watch", reason=reason, action=Action.RETREAT
-            )
-        except StoreError as error:
-            _log.error("fivelevers: routing on %s must go back to shadow and can not: %s: %s", route, reason, error)
-        else:
-            _log.warning("fivelevers: routing on %s goes back to shadow: %s", route, reason)
+        await asyncio.to_thread(switches.retreat, route, LEVER, actor=ACTOR, reason=reason)
 
 
 async def _as(own: flight.Flight, call: Awaitable[Any]) -> Any:
