@@ -133,5 +133,9 @@ class ProxyError(FiveLeversError):
     """The LiteLLM proxy does not answer, or breaks off."""
 
 
+class ProxyUnreachableError(ProxyError):
+    """There is no way to the proxy: nothing was asked."""
+
+
 class StackError(FiveLeversError):
     """The embedded stack can not be started or stopped."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from fivelevers.errors import ProxyError
+from fivelevers.errors import ProxyError, ProxyUnreachableError
 
 _CONNECT_S: Final = 5.0
 # Of one connection alone (RFC 9110, 7.6.1).
@@ -57,11 +57,13 @@ class ProxyCalls:
     async def asked(
         self, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes
     ) -> AsyncIterator[ProxyAnswer]:
-        """``target``: path and query. Raises ProxyError."""
+        """``target``: path and query. Raises ProxyError; ProxyUnreachableError where nothing was asked."""
         kept = [(name, value) for name, value in headers if name not in _HOP | _OURS]
         try:
             request = self._client.build_request(method, target, headers=kept, content=body)
             response = await self._client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise ProxyUnreachableError(f"{self._client.base_url}: {type(error).__name__}: {error}") from error
         except httpx.HTTPError as error:
             raise ProxyError(f"{self._client.base_url}: {type(error).__name__}: {error}") from error
         try:

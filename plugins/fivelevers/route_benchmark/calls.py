@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from fivelevers.errors import CalibrationError, ProxyError
+from fivelevers.errors import CalibrationError, ProxyError, ProxyUnreachableError
 from fivelevers.order import LEVER_NAMES
 from fivelevers.providers.proxy_calls import ProxyCalls
 from fivelevers.request import Api, canonical_json
@@ -22,7 +23,10 @@ from fivelevers.route_benchmark.replies import LANE_HEADER, Ended, Heard, Reply,
 from fivelevers.switch import SKIP_HEADER
 
 LANE: Final = "/fivelevers/lane"
-_AGAIN: Final = frozenset({408, 409, 425, 429})
+_AGAIN: Final = frozenset({408, 409, 425, 429, 499})
+_TIMED_OUT: Final = frozenset({408, 499, 504, 524})  # of a gateway: what it gave up may be answered, and billed
+_GONE: Final = 410  # of a poll: cancelled, or its answer is kept no longer
+_NO_LOOK: Final = frozenset({401, 403, 404})  # of a poll: not with this key
 _LONGEST_POLL_S: Final = 300.0
 _LONGEST_WAIT_S: Final = 60.0
 
@@ -62,6 +66,8 @@ class Calls:
     poll_s: float = 60.0
     asked: int = 0
     _known: dict[str, tuple[Reply, int | None]] = field(default_factory=dict)
+    _running: dict[str, asyncio.Future[Reply]] = field(default_factory=dict)
+    _failures: Counter[str] = field(default_factory=Counter)
     _tries: int = 0
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -71,7 +77,11 @@ class Calls:
         self.budget.replay(records)
         for record in records:
             if "call" in record:
-                self._known[record["call"]] = Reply.of_record(record), record.get("limit")
+                reply = Reply.of_record(record)
+                self._known[record["call"]] = reply, record.get("limit")
+                self._failures[record["call"]] += reply.ended is Ended.LEFT_OUT
+            elif "failed" in record:
+                self._failures[record["failed"]] += 1
 
     def known(self, call: Call) -> Reply | None:
         """What is known of it already. One that was left out is not; nor one cut off at a lower limit."""
@@ -82,56 +92,104 @@ class Calls:
         return None if cut_short else reply
 
     async def ask(self, call: Call, *, batch: bool = False) -> Reply:
-        """Raises BudgetSpentError; ProxyError where the proxy is not there, CalibrationError where it refuses all."""
+        """The same call asked again while it is on its way is one call.
+
+        Raises BudgetSpentError; ProxyError where the proxy is not there, CalibrationError where it refuses all.
+        """
         reply = self.known(call)
-        if reply is None:
-            self.asked += 1
-            for wait_s in self.waits_s:
-                reply, pause_s = await self._try(call, batch=batch, last=False)
-                if reply is not None:
-                    break
-                await asyncio.sleep(max(wait_s, pause_s))
-            else:
-                reply, _ = await self._try(call, batch=batch, last=True)
-            reply = reply or Reply(Ended.LEFT_OUT, why=f"no answer within {self.timeout_s:.0f} s")
-            self._known[call.name] = reply, call.limit
+        if reply is not None:
+            return reply
+        running = self._running.get(call.name)
+        return await (self._first(call, batch=batch) if running is None else asyncio.shield(running))
+
+    async def _first(self, call: Call, *, batch: bool) -> Reply:
+        running = self._running[call.name] = asyncio.get_running_loop().create_future()
+        try:
+            reply = await self._asked(call, batch=batch)
+        except Exception as error:
+            running.set_exception(error)
+            running.exception()  # it is heard of here, whoever else waits
+            raise
+        else:
+            running.set_result(reply)
+            return reply
+        finally:
+            running.cancel()
+            del self._running[call.name]
+
+    async def _asked(self, call: Call, *, batch: bool) -> Reply:
+        self.asked += 1
+        for wait_s in self.waits_s:
+            reply, pause_s = await self._try(call, batch=batch, last=False)
+            if reply is not None:
+                break
+            await asyncio.sleep(max(wait_s, pause_s))
+        else:
+            reply, _ = await self._try(call, batch=batch, last=True)
+        reply = reply or Reply(Ended.LEFT_OUT, why=f"no answer within {self.timeout_s:.0f} s")
+        self._known[call.name] = reply, call.limit
         return reply
 
     async def _try(self, call: Call, *, batch: bool, last: bool) -> tuple[Reply | None, float]:
         """None: not answered, and worth another try, after so many seconds at least."""
         self._tries += 1
         name = f"{call.name}.{self._tries}"
-        async with self._within_slot(batch=batch):
-            await self._affordable(call.most_usd)
-            with self._told_when_over(), self.budget.hold(name, call.most_usd):
-                try:
-                    heard = await self._sent(call, batch=batch)
-                except TimeoutError:
-                    return None, 0.0
-                except ProxyError as error:
-                    if "Connect" in str(error):  # so nothing was asked
-                        self.budget.heard(name, ZERO, {})
-                    if last:
-                        raise
-                    return None, 0.0
-                if not last and (heard.status in _AGAIN or heard.status >= 500):
+        async with self._taken(name, call.most_usd, batch=batch):
+            try:
+                heard = await self._sent(call, batch=batch)
+            except TimeoutError:
+                return None, 0.0
+            except ProxyError as error:
+                if isinstance(error, ProxyUnreachableError):  # so nothing was asked
                     self.budget.heard(name, ZERO, {})
-                    return None, _retry_after_s(heard)
+                if last:
+                    raise
+                return None, 0.0
+            if last or not (heard.status in _AGAIN or heard.status >= 500):
                 return self._reply(name, call, heard), 0.0
+            if not _unheard(heard):
+                self._failed(name, call, heard)
+            return None, _retry_after_s(heard)
+
+    def _failed(self, name: str, call: Call, heard: Heard) -> None:
+        self._failures[call.name] += 1
+        self.budget.heard(name, call.most_usd if heard.status in _TIMED_OUT else ZERO, {"failed": call.name})
 
     def _reply(self, name: str, call: Call, heard: Heard) -> Reply:
+        if _unheard(heard):
+            return Reply(Ended.LEFT_OUT, why=f"HTTP {heard.status}: timed out on the way")
         try:
             reply = reply_of(heard, call.candidate, own_limit=call.limit is None, most_usd=call.most_usd)
         except CalibrationError:
-            self.budget.heard(name, ZERO, {})
+            self._failed(name, call, heard)
             raise
+        self._failures[call.name] += reply.ended is Ended.LEFT_OUT
         record = {"call": call.name, "model": call.candidate.name, "limit": call.limit, **reply.record()}
         self.budget.heard(name, reply.usd, record)
         return reply
 
+    @asynccontextmanager
+    async def _taken(self, name: str, most_usd: Decimal, *, batch: bool) -> AsyncIterator[None]:
+        """Money and a slot. Money is waited for without one: the calls that hold it may need a slot to end."""
+        while True:
+            await self._affordable(most_usd)
+            async with self._slot(batch=batch):
+                if self._has_to_wait(most_usd):  # others took it while this one waited for its slot
+                    continue
+                with self._told_when_over(), self.budget.hold(name, most_usd):
+                    yield
+                return
+
+    def _slot(self, *, batch: bool) -> AbstractAsyncContextManager[None]:
+        """What waits in the lane takes no slot: money is held for it, but no connection."""
+        return nullcontext() if batch else self.slots
+
+    def _has_to_wait(self, most_usd: Decimal) -> bool:
+        """For calls on their way, as long as what they may cost is what is in the way."""
+        return self.budget.busy and not self.budget.affords(most_usd)
+
     async def _affordable(self, most_usd: Decimal) -> None:
-        """Wait for calls on their way, as long as what they may cost is what is in the way."""
-        while self.budget.busy and not self.budget.affords(most_usd):
+        while self._has_to_wait(most_usd):
             self._over.clear()
             await self._over.wait()
 
@@ -142,26 +200,21 @@ class Calls:
         finally:
             self._over.set()
 
-    @asynccontextmanager
-    async def _within_slot(self, *, batch: bool) -> AsyncIterator[None]:
-        """What waits in the lane takes no slot: money is held for it, but no connection."""
-        if batch:
-            yield
-            return
-        async with self.slots:
-            yield
-
     async def _sent(self, call: Call, *, batch: bool) -> Heard:
         if not batch:
             return await self._exchange("POST", PATHS[call.api], {SKIP_HEADER: "all"}, call.sent)
         others = ",".join(name for name in LEVER_NAMES if name != "batch")
-        wish = {SKIP_HEADER: others, "prefer": "respond-async", "idempotency-key": f"{call.name}-{call.limit}"}
+        wish = {SKIP_HEADER: others, "prefer": "respond-async", "idempotency-key": self._lane_key(call)}
         async with self.slots:
             heard = await self._exchange("POST", LANE + PATHS[call.api], wish, call.sent)
-        return await self._waited(heard) if heard.status == 202 else heard
+        return await self._waited(call, heard) if heard.status == 202 else heard
 
-    async def _waited(self, accepted: Heard) -> Heard:
-        """The lane keeps it, so that a poll that fails loses nothing."""
+    def _lane_key(self, call: Call) -> str:
+        """Another one once a try has failed: of a key that it knows the lane has the ended work again."""
+        return f"{call.name}-{call.limit}-{self._failures[call.name]}"
+
+    async def _waited(self, call: Call, accepted: Heard) -> Heard:
+        """The lane keeps it, so that a look that fails loses nothing. Without its header nothing is said of the row."""
         place, pause_s = f"{accepted.headers.get('location', '')}/result", self.poll_s
         while True:
             await asyncio.sleep(pause_s)
@@ -170,9 +223,10 @@ class Calls:
                     heard = await self._exchange("GET", place, {}, b"")
             except (TimeoutError, ProxyError):
                 heard = accepted
-            there = heard.status != 202 and (heard.status < 500 or LANE_HEADER in heard.headers)
-            if there:
+            if heard.status != 202 and (LANE_HEADER in heard.headers or heard.status == _GONE):
                 return heard
+            if heard.status in _NO_LOOK:
+                raise CalibrationError(f"{call.candidate.alias}: the proxy answers {heard.status} to a look at {place}")
             pause_s = min(1.5 * pause_s, max(self.poll_s, _LONGEST_POLL_S))
 
     async def _exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Heard:
@@ -189,6 +243,11 @@ def object_of(text: bytes) -> Mapping[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _unheard(heard: Heard) -> bool:
+    """A gateway gave up, and the lane says nothing of it: it may be billed yet, and its answer is lost."""
+    return heard.status in _TIMED_OUT and LANE_HEADER not in heard.headers
 
 
 def _retry_after_s(heard: Heard) -> float:

@@ -39,19 +39,26 @@ def refused(status: int, message: str = "no", **headers: str) -> httpx.Response:
 
 
 class Scene:
-    """A proxy that answers as it is told, one after the other; the last answer stays."""
+    """A proxy that answers as it is told, one after the other; the last answer stays. ``keys``: of idempotency."""
+
+    slots = 4
 
     def __init__(self, *answers: httpx.Response | Exception, limit_usd: str = "1", ask: Answer | None = None) -> None:
         self.answers, self.asked, self.ask = list(answers), list[dict[str, Any]](), ask
+        self.keys: list[str] = []
         self.written: list[dict[str, Any]] = []
         self.budget = Budget(Decimal(limit_usd), lambda record: self.written.append(dict(record)))
 
     def calls(self) -> Calls:
         proxy = ProxyCalls("http://proxy", httpx.MockTransport(self._answer))
-        return Calls(proxy, "sk", self.budget, asyncio.Semaphore(4), timeout_s=0.2, waits_s=(0.0, 0.0))
+        slots = asyncio.Semaphore(self.slots)
+        return Calls(proxy, "sk", self.budget, slots, timeout_s=0.2, waits_s=(0.0, 0.0), poll_s=0.01)
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(json.loads(request.content))
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)  # others get their turn, as on a network
+        if request.method == "POST":
+            self.asked.append(json.loads(request.content))
+            self.keys.append(request.headers.get("idempotency-key", ""))
         answer = self.ask(request) if self.ask is not None else self._next()
         return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content))
 
@@ -61,8 +68,8 @@ class Scene:
             raise answer
         return answer
 
-    def reply(self, *, limit: int | None = 50) -> Reply:
-        return asyncio.run(self.calls().ask(call(limit=limit)))
+    def reply(self, *, limit: int | None = 50, batch: bool = False) -> Reply:
+        return asyncio.run(self.calls().ask(call(limit=limit), batch=batch))
 
 
 def call(text: str = "What is 2 + 2?", *, limit: int | None = 50) -> Call:
@@ -115,6 +122,125 @@ def test_what_broke_off_may_be_billed_and_what_never_connected_is_not() -> None:
     refused_.reply()
     assert broke.budget.unheard_usd == call().most_usd
     assert refused_.budget.unheard_usd == 0
+
+
+def test_a_connection_that_was_reset_may_be_billed() -> None:
+    reset = Scene(httpx.ReadError("Connection reset by peer"), said())
+    reset.reply()
+    assert reset.budget.unheard_usd == call().most_usd
+
+
+@pytest.mark.parametrize("status", [408, 499, 504])
+def test_a_gateway_s_timeout_may_be_billed_at_every_try(status: int) -> None:
+    scene = Scene(refused(status))
+    reply = scene.reply()
+    assert (reply.ended, reply.why) == (Ended.LEFT_OUT, f"HTTP {status}: timed out on the way")
+    assert len(scene.asked) == 3
+    assert (scene.budget.spent_usd, scene.budget.unheard_usd) == (Decimal(0), 3 * call().most_usd)
+
+
+def test_the_same_call_asked_twice_at_once_is_one_call() -> None:
+    scene = Scene(said())
+
+    async def twice() -> tuple[Reply, Reply]:
+        calls = scene.calls()
+        return await asyncio.gather(calls.ask(call()), calls.ask(call()))
+
+    first, second = asyncio.run(twice())
+    assert first == second
+    assert len(scene.asked) == 1
+
+
+def test_what_ends_a_call_ends_it_for_all_who_wait() -> None:
+    scene = Scene(refused(401))
+
+    async def twice() -> tuple[Any, Any]:
+        calls = scene.calls()
+        return await asyncio.gather(calls.ask(call()), calls.ask(call()), return_exceptions=True)
+
+    assert [type(one) for one in asyncio.run(twice())] == [CalibrationError, CalibrationError]
+    assert len(scene.asked) == 1
+
+
+ACCEPTED = httpx.Response(202, headers={"location": "/fivelevers/v1/requests/x", "x-fivelevers-lane": "batch"})
+
+
+def of_lane(answer: httpx.Response, lane: str = "batch") -> httpx.Response:
+    return httpx.Response(answer.status_code, headers={"x-fivelevers-lane": lane}, content=answer.content)
+
+
+def test_who_waits_for_money_holds_no_slot() -> None:
+    """One slot: a lane's call has the money and needs the slot for its looks, the judge's waits for the money."""
+    scene = Scene(limit_usd=str(call().most_usd * Decimal("1.5")))
+    scene.slots = 1
+    judging = asyncio.Event()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return of_lane(said()) if judging.is_set() else ACCEPTED
+        return ACCEPTED if request.url.path.startswith("/fivelevers/lane") else said()
+
+    scene.ask = answer
+
+    async def both() -> tuple[Reply, Reply]:
+        calls = scene.calls()
+
+        async def judge() -> Reply:
+            while not scene.asked:
+                await asyncio.sleep(0)
+            asyncio.get_running_loop().call_later(0.05, judging.set)
+            return await calls.ask(call("Is it right?"))
+
+        return await asyncio.wait_for(asyncio.gather(calls.ask(call(), batch=True), judge()), 10)
+
+    assert [reply.ended for reply in asyncio.run(both())] == [Ended.ANSWERED, Ended.ANSWERED]
+
+
+def test_a_row_that_failed_is_asked_again_by_another_key() -> None:
+    """The lane answers a known key with its ended work."""
+    scene = Scene(ACCEPTED, of_lane(refused(500)), ACCEPTED, of_lane(refused(429)), ACCEPTED, of_lane(said()))
+    assert scene.reply(batch=True).ended is Ended.ANSWERED
+    assert len(set(scene.keys)) == 3
+    failed = Scene(ACCEPTED, of_lane(refused(500)))
+    assert failed.reply(batch=True).ended is Ended.LEFT_OUT
+    later = Scene(ACCEPTED, of_lane(said()))
+    calls = later.calls()
+    calls.replay(failed.written)
+    asyncio.run(calls.ask(call(), batch=True))
+    assert not set(later.keys) & set(failed.keys)
+
+
+@pytest.mark.parametrize("lost", [httpx.ReadError("broke off"), refused(504), httpx.ConnectError("refused")])
+def test_what_the_lane_may_have_taken_is_asked_again_by_the_same_key(lost: httpx.Response | Exception) -> None:
+    scene = Scene(lost, ACCEPTED, of_lane(said()))
+    assert scene.reply(batch=True).ended is Ended.ANSWERED
+    assert len(scene.keys) == 2
+    assert len(set(scene.keys)) == 1
+
+
+def test_a_row_that_timed_out_has_another_key_and_may_be_billed() -> None:
+    scene = Scene(ACCEPTED, of_lane(refused(504), "batch; why=rescued"), ACCEPTED, of_lane(said()))
+    reply = scene.reply(batch=True)
+    assert len(set(scene.keys)) == 2
+    assert scene.budget.spent_usd == call().most_usd + reply.usd
+
+
+@pytest.mark.parametrize("status", [429, 400, 500, 502])
+def test_a_look_that_fails_says_nothing_of_the_row(status: int) -> None:
+    scene = Scene(ACCEPTED, refused(status), httpx.ReadError("x"), of_lane(said()))
+    assert scene.reply(batch=True).ended is Ended.ANSWERED
+    assert len(scene.asked) == 1
+
+
+def test_a_look_that_the_proxy_does_not_allow_ends_it_and_may_be_billed() -> None:
+    scene = Scene(ACCEPTED, refused(401))
+    with pytest.raises(CalibrationError, match="alias: the proxy answers 401 to a look at /fivelevers/v1/requests/x"):
+        scene.reply(batch=True)
+    assert scene.budget.unheard_usd == call().most_usd
+
+
+def test_a_row_that_was_cancelled_is_left_out() -> None:
+    assert Scene(ACCEPTED, refused(410, "was cancelled")).reply(batch=True).ended is Ended.LEFT_OUT
 
 
 def test_a_proxy_that_is_not_there_or_refuses_everything_ends_it() -> None:
