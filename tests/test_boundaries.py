@@ -12,7 +12,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Bottom up: a module imports its own layer and those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__",),
-    ("answer", "errors", "order", "request", "prices", "price_overrides", "policy", "output", "switch"),  # the words
+    # the words
+    ("answer", "errors", "order", "request", "prices", "price_overrides", "policy", "output", "switch", "tools"),
     ("levers", "adoption"),
     ("metering",),
     ("metrics", "pages", "stores", "providers", "audit"),
@@ -62,6 +63,7 @@ PURE = (
     "adoption.py",
     "request.py",
     "switch.py",
+    "tools.py",
     "engine.py",
     "batched.py",
     "lane/contract.py",

@@ -11,6 +11,7 @@ import typer
 
 from fivelevers.cli.logs import AsJson, PriceMap, Prices, price_book
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
+from fivelevers.cli.route_told import told
 from fivelevers.errors import CalibrationError
 
 Models = Annotated[str, typer.Option(help="Aliases of the proxy with one model each, separated by commas.")]
@@ -64,8 +65,6 @@ def benchmark(
 
     Exit code 0: done; 1: the budget ended it; 2: could not run. The same command goes on.
     """
-    from fivelevers.cli.route import told
-
     with told("benchmark"):
         from fivelevers.cli.benchmark_grading import Grading
         from fivelevers.cli.benchmark_run import Run, Source, Way

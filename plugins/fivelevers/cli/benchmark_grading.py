@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from fivelevers.cli.json_lines import lines_of
 from fivelevers.errors import CalibrationError, PolicyError
 from fivelevers.metering.validators import compiled
 from fivelevers.policy import Route, Validator
@@ -58,7 +59,10 @@ class Grading:
             raise CalibrationError(f"--judge: is one way to tell, a check another; write one of {_WAYS}")
         if self.rubric is None:
             raise CalibrationError("--rubric: is missing; name a text that says when an answer passes")
-        text = self.rubric.read_text(encoding="utf-8")
+        try:
+            text = self.rubric.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise CalibrationError(f"--rubric: {self.rubric} is not UTF-8; encode it so") from error
         if not text.strip():
             raise CalibrationError(f"--rubric: {self.rubric} is empty; write when an answer passes")
         return Judge(calls, judge, text)
@@ -77,8 +81,7 @@ class Grading:
         """What people graded. Raises CalibrationError, OSError."""
         if self.labels is None:
             return []
-        lines = enumerate(self.labels.read_text(encoding="utf-8").splitlines(), 1)
-        return [_graded(f"{self.labels}:{number}", line) for number, line in lines if line.strip()]
+        return [_graded(place, line) for place, line in lines_of(self.labels)]
 
 
 def check_lines(grading: Grading, cases: Sequence[Case]) -> None:
@@ -110,7 +113,7 @@ def _graded(place: str, line: str) -> Graded:
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CalibrationError(f"--json-schema: {path} is no JSON: {error}") from error
 
 

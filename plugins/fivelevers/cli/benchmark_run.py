@@ -6,21 +6,22 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
 
 from fivelevers.cli.benchmark_grading import Grading, check_lines
-from fivelevers.cli.benchmark_prompts import of_file, of_ledger, of_records, record
-from fivelevers.cli.benchmark_tables import Result, forecast, tables
-from fivelevers.cli.benchmark_tables import record as result_record
+from fivelevers.cli.benchmark_prompts import drawn, of_file, of_ledger, of_records
+from fivelevers.cli.benchmark_tables import Result, forecast, record, tables
+from fivelevers.cli.logs import progress
 from fivelevers.cli.tables import money
-from fivelevers.errors import CalibrationError
+from fivelevers.errors import CalibrationError, ProxyError
 from fivelevers.policy import Route
 from fivelevers.prices import PriceBook, Usage
 from fivelevers.providers.proxy_calls import ProxyCalls
@@ -64,9 +65,11 @@ class Source:
     def cases(self, route: Route | None, journal: Journal) -> list[Case]:
         """Raises CalibrationError, ContentError, LedgerError, OSError."""
         if self.prompts is not None:
-            found = of_file(self.prompts, self.route)
+            found, left = of_file(self.prompts, self.route)
+            _tell_left(left, "prompts")
         else:
-            found = of_records(journal.found) or ([] if route is None else self._drawn(route, journal))
+            found = of_records(journal.found, self._asked)
+            found = found or ([] if route is None else self._drawn(route, journal))
         if not found:
             raise CalibrationError(f"{self.prompts or self.ledger}: has no prompt")
         return found
@@ -74,11 +77,13 @@ class Source:
     def _drawn(self, route: Route, journal: Journal) -> list[Case]:
         """Once: what is drawn stands in the journal, whatever the route is asked meanwhile."""
         cases, left = of_ledger(self.ledger, route, at_most=self.at_most, days=self.days)
-        if left:
-            _say(f"{left:,} kept requests hold no prompt that can be asked again: left out.")
-        for case in cases:
-            journal.add(record(case))
+        _tell_left(left, "kept requests")
+        journal.add(drawn(self._asked, cases))
         return cases
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return {"route": self.route, "limit": self.at_most, "days": self.days}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,18 @@ class Way:
     batch: bool
     poll_s: float
 
+    def calls(self) -> ProxyCalls:
+        """Raises CalibrationError where the URL or the key can be none."""
+        if not self.key:
+            fix = "name a key of the proxy, or set FIVELEVERS_API_KEY; any word where the proxy asks for none"
+            raise CalibrationError(f"--key: is missing; {fix}")
+        if not (self.key.isascii() and self.key.isprintable()) or " " in self.key:
+            raise CalibrationError("--key: holds a space, a line break or a letter beyond ASCII; copy it again")
+        try:
+            return ProxyCalls(self.proxy)
+        except ProxyError as error:
+            raise CalibrationError(f"--proxy: {error}") from error
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -108,7 +125,7 @@ class Run:
 
     async def go(self) -> bool:
         """Whether it was done; else the budget ended it. Raises FiveLeversError, OSError."""
-        route, proxy = self.source.known_route(), ProxyCalls(self.way.proxy)
+        route, proxy = self.source.known_route(), self.way.calls()
         journal = Journal(self.out.with_name(f"{self.out.name}.journal"))
         try:
             cases = self.source.cases(route, journal)
@@ -116,18 +133,19 @@ class Run:
             made, judge = await self._made(route, proxy, journal)
             self._agree(made, cases, judge)
             said = await self._beside_people(made)
-            done = [] if made.spent else await self._asked(made, cases)
+            begun = not made.spent
+            done = await self._asked(made, cases) if begun else []
         finally:
             await proxy.close()
             journal.close()
-        self._tell(Result(made, done, len(cases), said))
+        self._tell(Result(made, done, len(cases), said, out=str(self.out) if begun else None))
         return not made.spent
 
     async def _made(
         self, route: Route | None, proxy: ProxyCalls, journal: Journal
     ) -> tuple[Benchmark, Candidate | None]:
         way, judging = self.way, (self.grading.judge,) if self.grading.judge else ()
-        found = await candidates_of((*way.models, *judging), proxy, way.key, self.book)
+        found = await candidates_of((*way.models, *judging), proxy, way.key, self.book, timeout_s=way.timeout_s)
         judge = found[-1] if judging else None
         check_apart(found[: len(way.models)])
         budget = Budget(way.budget_usd, journal.add)
@@ -169,8 +187,8 @@ class Run:
 
     async def _asked(self, made: Benchmark, cases: Sequence[Case]) -> list[Labelled]:
         workers = len(cases) if made.batch else self.way.concurrency
-        with _bar(len(cases), made) as told:
-            done = await made.run(cases, workers, told)
+        with progress("asking", len(cases), partial(_spent, made.calls.budget)) as told:
+            done = await made.run(cases, workers, lambda: told(1))
         fresh = self.out.with_name(f"{self.out.name}.new")
         lines = (json.dumps(one.line(), ensure_ascii=False) for one in done if one.whole)
         fresh.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -179,9 +197,9 @@ class Run:
 
     def _tell(self, result: Result) -> None:
         if self.as_json:
-            print(json.dumps(result_record(result, str(self.out)), indent=1))  # noqa: T201
+            print(json.dumps(record(result), indent=1))  # noqa: T201
         else:
-            Console(highlight=False).print(tables(result, str(self.out)))
+            Console(highlight=False).print(tables(result))
 
 
 def _judging_usd(judge: Candidate, cases: Sequence[Case], made: Benchmark) -> tuple[Decimal, Decimal]:
@@ -197,18 +215,13 @@ def _judging_usd(judge: Candidate, cases: Sequence[Case], made: Benchmark) -> tu
     return low, high
 
 
-@contextmanager
-def _bar(total: int, made: Benchmark) -> Iterator[Callable[[], None]]:
-    """Prompts done, and money spent; on a terminal alone."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _spent(budget: Budget) -> str:
+    return f"{money(budget.spent_usd)} of {money(budget.limit_usd)}"
 
-    console, budget = Console(stderr=True), made.calls.budget
-    columns = (TextColumn("asking"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[spent]}"))
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("asking", total=total, spent="")
-        yield lambda: bar.update(task, advance=1, spent=f"{money(budget.spent_usd)} of {money(budget.limit_usd)}")
+
+def _tell_left(left: int, what: str) -> None:
+    if left:
+        _say(f"{left:,} {what} can not be asked again, or not priced by their text (images, files, ...): left out.")
 
 
 def _say(line: str) -> None:

@@ -18,17 +18,22 @@ from fivelevers.route_benchmark.replies import Ended, Reply
 from fivelevers.route_benchmark.run import Benchmark, Labelled
 
 _TOLD_AT_MOST = 3  # causes of one kind
+_NO_VERDICT = "no verdict: the judge contradicted itself, an answer is too long for it, or no check applies"
 _FEW = 0.9  # of the judge's verdicts, the share that should agree with people
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a benchmark: of ``prompts``, what was asked, and how the judge stands beside people."""
+    """What came of a benchmark: of ``prompts``, what was asked, and how the judge stands beside people.
+
+    ``out``: where the labelled prompts were written; None: they were not.
+    """
 
     made: Benchmark
     done: Sequence[Labelled]
     prompts: int
     agreement: Agreement | None = None
+    out: str | None = None
 
     @property
     def whole(self) -> list[Labelled]:
@@ -52,7 +57,7 @@ def forecast(made: Benchmark, calls: int, known: int, ends: tuple[Decimal, Decim
         yield "It may not be enough: then it ends, and goes on with a higher --budget-usd."
 
 
-def tables(result: Result, out: str) -> RenderableType:
+def tables(result: Result) -> RenderableType:
     shown = table("What the models answered", "model", "prompts", "right", "failed", "tokens in", "out", "cost")
     for candidate in result.made.candidates:
         replies = [one.replies[candidate.name] for one in result.done]
@@ -62,10 +67,10 @@ def tables(result: Result, out: str) -> RenderableType:
         spent = sum((reply.usd for reply in replies), Decimal(0))
         counts = (f"{sum(reply.tokens[at] for reply in replies):,}" for at in (0, 1))
         shown.add_row(short(candidate.name), f"{len(right):,}", share, f"{failed:,}", *counts, money(spent))
-    return Group(shown, *(Text(note) for note in _notes(result, out)))
+    return Group(shown, *(Text(note) for note in _notes(result)))
 
 
-def _notes(result: Result, out: str) -> Iterator[str]:
+def _notes(result: Result) -> Iterator[str]:
     budget, whole = result.made.calls.budget, result.whole
     yield "right: of the prompts that all models have a label of. failed: refused, filtered or cut off."
     for why, count in result.why_not().most_common(_TOLD_AT_MOST):
@@ -80,7 +85,8 @@ def _notes(result: Result, out: str) -> Iterator[str]:
     if result.made.spent:
         missing = result.prompts - len(result.done)
         yield f"The budget ended it: {missing:,} of {result.prompts:,} prompts are missing; raise --budget-usd."
-    yield f"Written: {out} ({len(whole):,} labelled prompts)."
+    if result.out is not None:
+        yield f"Written: {result.out} ({len(whole):,} labelled prompts)."
 
 
 def _agreement(found: Agreement) -> Iterator[str]:
@@ -96,10 +102,10 @@ def _agreement(found: Agreement) -> Iterator[str]:
 
 def _why(one: Labelled) -> str:
     bad: Sequence[Reply] = [reply for reply in one.replies.values() if reply.ended in (Ended.CUT, Ended.LEFT_OUT)]
-    return bad[0].why if bad else "no verdict: the judge contradicted itself, or a check had nothing to say"
+    return bad[0].why if bad else _NO_VERDICT
 
 
-def record(result: Result, out: str) -> dict[str, Any]:
+def record(result: Result) -> dict[str, Any]:
     """As JSON."""
     budget, agreed = result.made.calls.budget, result.agreement
     return {
@@ -122,7 +128,7 @@ def record(result: Result, out: str) -> dict[str, Any]:
             "lenient": agreed.lenient,
             "strict": agreed.strict,
         },
-        "out": out,
+        "out": result.out,
     }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
+from fivelevers.cli.json_lines import lines_of
 from fivelevers.errors import CalibrationError
 from fivelevers.levers.semantic_cache.calibrate import Entry
 from fivelevers.levers.semantic_cache.signature import signature_of
@@ -31,15 +32,15 @@ def entries_of(path: Path) -> list[Entry]:
 def read(path: Path) -> list[dict[str, Any]]:
     """The lines. Raises CalibrationError, OSError."""
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for place, line in lines_of(path):
         try:
-            row = json.loads(line)
+            row = orjson.loads(line)
             a, b, same = row["a"], row["b"], row["same"]
         except (ValueError, KeyError, TypeError) as error:
             fix = 'write {"a": "...", "b": "...", "same": true} in each line'
-            raise CalibrationError(f"{path}:{number}: {line[:60]!r} is no labelled pair; {fix}") from error
+            raise CalibrationError(f"{place}: {line[:60]!r} is no labelled pair; {fix}") from error
         if not (isinstance(a, str) and isinstance(b, str) and isinstance(same, bool)):
-            raise CalibrationError(f"{path}:{number}: a and b must be texts, same true or false")
+            raise CalibrationError(f"{place}: a and b must be texts, same true or false")
         rows.append(row)
     return rows
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from fivelevers.cli.json_lines import lines_of
 from fivelevers.errors import CalibrationError
 from fivelevers.levers.routing import artifact
 from fivelevers.levers.routing.artifact import TokenPrice
@@ -47,13 +48,13 @@ class LabelledPrompt(BaseModel):
 def read(path: Path) -> list[LabelledPrompt]:
     """Raises CalibrationError, OSError."""
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for place, line in lines_of(path):
         try:
             found.append(LabelledPrompt.model_validate_json(line))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"])) or "line"
-            raise CalibrationError(f"{path}:{number}: {place}: {first['msg']}; {_FIX}") from error
+            field = ".".join(map(str, first["loc"])) or "line"
+            raise CalibrationError(f"{place}: {field}: {first['msg']}; {_FIX}") from error
     if not found:
         raise CalibrationError(f"{path}: is empty; {_FIX}")
     return found

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from fivelevers.cli.batch import LaneRedis
-from fivelevers.errors import StoreError
+from fivelevers.errors import ProxyError, StoreError
 
 
 def lane(
@@ -48,7 +48,7 @@ def lane(
         raise _fail(f"{error}: pip install 'fivelevers[lane]'") from error
     try:
         front = Front(Lane(redis), ProxyCalls(litellm))
-    except StoreError as error:
+    except (StoreError, ProxyError) as error:
         raise _fail(str(error)) from error
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends in order, and then raises what it was ended by
         signal.signal(number, lambda *_: None)

@@ -79,11 +79,11 @@ def go_through(
 
 
 @contextmanager
-def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Told how many more of ``total`` are done; shown on a terminal alone."""
-    with _bar() as bar:
-        task = bar.add_task(description, total=total)
-        yield lambda count: bar.advance(task, count)
+def progress(description: str, total: int, beside: Callable[[], str] = lambda: "") -> Iterator[Callable[[int], None]]:
+    """Told how many more of ``total`` are done; shown on a terminal alone, with what stands ``beside``."""
+    with _bar("{task.fields[beside]}") as bar:
+        task = bar.add_task(description, total=total, beside="")
+        yield lambda count: bar.update(task, advance=count, beside=beside())
 
 
 @contextmanager
@@ -98,9 +98,9 @@ def _progress(size: int) -> Iterator[tuple[Callable[[int], None], Callable[[int]
         )
 
 
-def _bar() -> Progress:
+def _bar(*beside: str) -> Progress:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    console = Console(stderr=True)
+    texts = map(TextColumn, ("{task.percentage:>3.0f} %", *beside))
+    columns, console = (TextColumn("{task.description}"), BarColumn(), *texts), Console(stderr=True)
     return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +13,8 @@ from rich.console import Console
 
 from fivelevers.cli.benchmark import benchmark
 from fivelevers.cli.logs import AsJson, PriceMap, Prices, price_book
-from fivelevers.errors import CalibrationError, FiveLeversError, PriceError
+from fivelevers.cli.route_told import told
+from fivelevers.errors import CalibrationError, PriceError
 from fivelevers.levers.routing.bound import Bound
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from fivelevers.levers.routing.certify import Judged, Promise
     from fivelevers.prices import PriceBook
 
-_INSTALL = "pip install 'fivelevers[routing]'"
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Prove which prompts a cheaper model may answer (lever 4)."
 )
@@ -151,21 +149,6 @@ def show(
             if changed is not None:
                 Console(highlight=False).print(f"Re-opened: {changed}. Fit it anew.", markup=False, style="red")
         raise typer.Exit(0 if made.certificate.verdict is Verdict.ROUTE and changed is None else 1)
-
-
-@contextmanager
-def told(command: str) -> Iterator[None]:
-    """What can not run says why, and ends with 2."""
-    try:
-        yield
-    except (FiveLeversError, OSError) as error:
-        told = str(error)
-    except ModuleNotFoundError as error:
-        told = f"{error.name} is not installed; {_INSTALL}"
-    else:
-        return
-    Console(stderr=True, highlight=False).print(f"fivelevers route {command}: {told}", markup=False, soft_wrap=True)
-    raise typer.Exit(2)
 
 
 def _read(path: Path) -> list[LabelledPrompt]:

@@ -44,9 +44,13 @@ class ProxyAnswer:
 
 
 class ProxyCalls:
-    """``url``: of the proxy, without a path. An answer may take its time. ``transport``: another way there."""
+    """``url``: of the proxy, without a path. An answer may take its time. ``transport``: another way there.
+
+    Raises ProxyError where the URL can be none.
+    """
 
     def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        _check(url)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=4.0)
         timeout = httpx.Timeout(None, connect=_CONNECT_S)
         self._client = httpx.AsyncClient(base_url=url, timeout=timeout, limits=limits, transport=transport)
@@ -73,6 +77,15 @@ class ProxyCalls:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def _check(url: str) -> None:
+    try:
+        found = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ProxyError(f"{url!r} is no URL ({error}); write http://HOST:PORT") from error
+    if found.scheme not in ("http", "https") or not found.host:
+        raise ProxyError(f"{url!r} is no URL of a proxy; write http://HOST:PORT")
 
 
 def _handed_on(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:

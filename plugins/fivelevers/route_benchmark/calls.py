@@ -14,11 +14,12 @@ from typing import Any, Final
 import orjson
 
 from fivelevers.errors import CalibrationError, ProxyError, ProxyUnreachableError
+from fivelevers.levers.routing.needs import LIMITS
 from fivelevers.order import LEVER_NAMES
 from fivelevers.providers.proxy_calls import ProxyCalls
 from fivelevers.request import Api, canonical_json
 from fivelevers.route_benchmark.budget import ZERO, Budget
-from fivelevers.route_benchmark.cases import LIMITS, PATHS, Candidate
+from fivelevers.route_benchmark.cases import PATHS, Candidate
 from fivelevers.route_benchmark.replies import LANE_HEADER, Ended, Heard, Reply, reply_of
 from fivelevers.switch import SKIP_HEADER
 

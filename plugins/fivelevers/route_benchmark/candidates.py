@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fivelevers.errors import CalibrationError, ProxyError
+from fivelevers.levers.routing.deployments import NAME
 from fivelevers.prices import PriceBook, Usage
 from fivelevers.providers.proxy_calls import ProxyCalls
 from fivelevers.route_benchmark.calls import object_of
@@ -14,12 +16,14 @@ from fivelevers.route_benchmark.cases import Candidate
 _INFO = "/v1/model/info"
 
 
-async def candidates_of(aliases: Sequence[str], proxy: ProxyCalls, key: str, book: PriceBook) -> list[Candidate]:
-    """One for each alias. ``NAME=ALIAS`` names the model itself.
+async def candidates_of(
+    aliases: Sequence[str], proxy: ProxyCalls, key: str, book: PriceBook, *, timeout_s: float
+) -> list[Candidate]:
+    """One for each alias. ``NAME=ALIAS`` names the model itself. ``timeout_s``: for the proxy's list of models.
 
     Raises ProxyError, and CalibrationError where an alias has no model, or several, or a price is not known.
     """
-    rows = [] if all("=" in alias for alias in aliases) else await _rows(proxy, key)
+    rows = [] if all("=" in alias for alias in aliases) else await _rows(proxy, key, timeout_s)
     return [_candidate(alias, rows, book) for alias in aliases]
 
 
@@ -33,10 +37,14 @@ def check_apart(candidates: Sequence[Candidate]) -> None:
         found[one.name] = one.alias
 
 
-async def _rows(proxy: ProxyCalls, key: str) -> list[Mapping[str, Any]]:
-    async with proxy.asked("GET", _INFO, [("authorization", f"Bearer {key}")], b"") as answer:
-        body = object_of(b"".join([part async for part in answer.parts()]))
-        status = answer.status
+async def _rows(proxy: ProxyCalls, key: str, timeout_s: float) -> list[Mapping[str, Any]]:
+    headers = [("authorization", f"Bearer {key}")]
+    try:
+        async with asyncio.timeout(timeout_s), proxy.asked("GET", _INFO, headers, b"") as answer:
+            body = object_of(b"".join([part async for part in answer.parts()]))
+            status = answer.status
+    except TimeoutError as error:
+        raise ProxyError(f"--proxy: no answer to {_INFO} within {timeout_s:g} s; is it a LiteLLM proxy?") from error
     if status in (401, 403):
         fix = "give a key with --key that may call the models, or write NAME=ALIAS for each model"
         raise CalibrationError(f"--key: the proxy answers {status} to {_INFO}; {fix}")
@@ -62,5 +70,5 @@ def _candidate(given: str, rows: Sequence[Mapping[str, Any]], book: PriceBook) -
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    own = (row.get("model_info") or {}).get("fivelevers_model")
+    own = (row.get("model_info") or {}).get(NAME)
     return str(own or (row.get("litellm_params") or {}).get("model") or row.get("model_name"))

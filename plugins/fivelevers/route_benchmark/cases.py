@@ -10,22 +10,16 @@ from hashlib import sha256
 from typing import Any, Final
 
 from fivelevers.errors import CalibrationError
+from fivelevers.levers.routing.needs import answer_limit
 from fivelevers.metering.cost import Unknown, cost
 from fivelevers.prices import Price, Usage
 from fivelevers.request import Api, canonical_json
 
 PATHS: Final = {Api.CHAT: "/v1/chat/completions", Api.MESSAGES: "/v1/messages", Api.RESPONSES: "/v1/responses"}
-LIMITS: Final = {
-    Api.CHAT: ("max_tokens", "max_completion_tokens"),
-    Api.MESSAGES: ("max_tokens",),
-    Api.RESPONSES: ("max_output_tokens",),
-}
-"""The fields that bound an answer; the first is written where none is there."""
-
 _SHORTEST = 20  # tokens of an answer, where nothing is known
 _BYTES_PER_TOKEN = (5, 3)  # of a prompt: few tokens, many
-_BYTES_PER_TOKEN_AT_LEAST = 2  # no tokenizer makes more of text
 _FRAME_TOKENS = 50  # what providers add around a prompt
+_TOOLS_FRAME_TOKENS = 1_000  # and around tools, at most
 
 
 @dataclass(frozen=True)
@@ -45,8 +39,8 @@ class Case:
 
     @cached_property
     def key(self) -> str:
-        """32 hex digits: another request, or another right answer, is another case."""
-        parts = (self.api.value, self.route, self.expected or "")
+        """32 hex digits: another request, or a line that says something else of it, is another case."""
+        parts = (self.api.value, self.route, self.expected or "", self.line)
         return sha256(canonical_json([*parts, self.body])).hexdigest()[:32]
 
     @cached_property
@@ -56,8 +50,11 @@ class Case:
     @property
     def limit(self) -> int | None:
         """The most tokens that its own request lets an answer have."""
-        found = (self.body.get(name) for name in LIMITS[self.api])
-        return next((limit for limit in found if isinstance(limit, int)), None)
+        return answer_limit(self.api, self.body)
+
+    @property
+    def tools(self) -> bool:
+        return bool(self.body.get("tools") or self.body.get("functions"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +72,9 @@ class Candidate:
             raise CalibrationError(str(found))
         return found
 
-    def most_usd(self, prompt_bytes: int, answer_tokens: int) -> Decimal:
-        """More than this a call can not cost."""
-        tokens = prompt_bytes // _BYTES_PER_TOKEN_AT_LEAST + _FRAME_TOKENS
+    def most_usd(self, prompt_bytes: int, answer_tokens: int, *, tools: bool = False) -> Decimal:
+        """More than this a call with text alone can not cost: no tokenizer makes more of it than a token a byte."""
+        tokens = prompt_bytes + _FRAME_TOKENS + (_TOOLS_FRAME_TOKENS if tools else 0)
         return self.usd(Usage(input=tokens, output=answer_tokens))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from fivelevers.errors import ValidatorError
 from fivelevers.levers.routing.prompt import transcript
-from fivelevers.levers.routing.rubric import agreed, asked, distinct, heard
+from fivelevers.levers.routing.rubric import LONGEST, agreed, asked, distinct, heard
 from fivelevers.levers.semantic_cache.judging import normalised
 from fivelevers.metering.outcomes import Outcome
 from fivelevers.metering.validators import PASSED, Check, Finding, Tools, judge
@@ -17,6 +17,7 @@ from fivelevers.request import Api, canonical_json
 from fivelevers.route_benchmark.calls import Call, Calls
 from fivelevers.route_benchmark.cases import Candidate, Case
 from fivelevers.route_benchmark.replies import Ended
+from fivelevers.tools import tools_of
 
 JUDGE_TOKENS: Final = 1024  # a model that thinks first has to get to its verdict
 LinePython = Callable[[Output, Mapping[str, Any]], object]
@@ -27,19 +28,16 @@ class Grader(Protocol):
         """By model. Raises what `Calls.ask` raises."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Checks:
-    """All of them have to pass. ``python``: an entry point that gets the answer and its prompt's line.
-
-    ``problem``: the first error of a check that could not do its work.
-    """
+    """All of them have to pass. ``python``: an entry point that gets the answer and its prompt's line."""
 
     named: Sequence[tuple[str, Check]] = ()
     exact: bool = False
     python: tuple[str, LinePython] | None = None
-    problem: ValidatorError | None = None
 
     async def grade(self, case: Case, answers: Mapping[str, Output]) -> Mapping[str, bool | None]:
+        """Raises ValidatorError where a check can not do its work: it would cost the rest, and label nothing."""
         checks = [*self.named, *self._of(case)]
         return {model: self._passes(checks, output, case) for model, output in answers.items()}
 
@@ -52,8 +50,9 @@ class Checks:
         return found
 
     def _passes(self, checks: Sequence[tuple[str, Check]], output: Output, case: Case) -> bool | None:
-        found = judge(checks, output, _tools(case.body))
-        self.problem = self.problem or found.problem
+        found = judge(checks, output, tools_of(case.body))
+        if found.problem is not None:
+            raise found.problem
         return None if found.outcome is Outcome.UNKNOWN else found.outcome is Outcome.SUCCESS
 
 
@@ -76,33 +75,29 @@ def _says_so(path: str, entry: LinePython, line: Mapping[str, Any]) -> Check:
     return check
 
 
-def _tools(body: Mapping[str, Any]) -> Tools:
-    """Parameter schemas by name, in the shapes of the three APIs."""
-    found = {}
-    for tool in body.get("tools") or ():
-        inner = tool.get("function", tool) if isinstance(tool, Mapping) else {}
-        if isinstance(inner.get("name"), str):
-            found[inner["name"]] = inner.get("parameters") or inner.get("input_schema")
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """A model of the proxy that reads a prompt's answers together, in both orders, and grades each by a rubric."""
+    """A model of the proxy that reads a prompt's answers together, in both orders, and grades each by a rubric.
+
+    None of an answer that is too long to be shown whole.
+    """
 
     calls: Calls
     model: Candidate
     rubric: str
 
     async def grade(self, case: Case, answers: Mapping[str, Output]) -> Mapping[str, bool | None]:
-        texts, place = distinct({model: _text(output) for model, output in answers.items()})
+        all_texts = {model: _text(output) for model, output in answers.items()}
+        texts, place = distinct({model: text for model, text in all_texts.items() if len(text) <= LONGEST})
+        if not texts:
+            return dict.fromkeys(answers)
         first = await self._verdict(case, texts)
         turned = first if len(texts) < 2 or first is None else await self._verdict(case, texts[::-1])
         said = agreed(first, (first and first[::-1]) if len(texts) < 2 else turned)
-        return {model: None if said is None else said[at] for model, at in place.items()}
+        return dict.fromkeys(answers) | ({} if said is None else {model: said[at] for model, at in place.items()})
 
     async def _verdict(self, case: Case, texts: Sequence[str]) -> tuple[bool, ...] | None:
-        messages = asked(self.rubric, transcript(case.api, case.body), texts, case.expected)
+        messages = asked(self.rubric, transcript(case.api, case.body, LONGEST), texts, case.expected)
         body = {"messages": messages, "temperature": 0, "drop_params": True}  # models that think take no temperature
         most = self.model.most_usd(len(canonical_json(body)), JUDGE_TOKENS)
         reply = await self.calls.ask(Call(self.model, Api.CHAT, body, most, JUDGE_TOKENS))

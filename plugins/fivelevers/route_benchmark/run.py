@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fivelevers.errors import FiveLeversError
 from fivelevers.route_benchmark.budget import BudgetSpentError
 from fivelevers.route_benchmark.calls import Call, Calls
 from fivelevers.route_benchmark.cases import Candidate, Case
@@ -37,7 +36,7 @@ class Labelled:
 class Benchmark:
     """``max_tokens``: of an answer whose request does not say. ``workers``: prompts at once.
 
-    ``spent``: the budget ended it. ``problem``: what ended it else.
+    ``spent``: the budget ended it; what is known already still counts. ``problem``: what ended it else.
     """
 
     calls: Calls
@@ -46,7 +45,7 @@ class Benchmark:
     max_tokens: int
     batch: bool = False
     spent: bool = False
-    problem: FiveLeversError | None = None
+    problem: Exception | None = None
     _done: list[Labelled] = field(default_factory=list)
 
     async def run(self, cases: Sequence[Case], workers: int, told: Callable[[], None]) -> list[Labelled]:
@@ -63,16 +62,21 @@ class Benchmark:
 
     async def _work(self, waiting: Iterator[Case], told: Callable[[], None]) -> None:
         for case in waiting:
-            if self.spent or self.problem is not None:
+            if self.problem is not None:
                 return
+            if self.spent and not self._known(case):
+                continue
             try:
                 self._done.append(await self._labelled(case))
             except BudgetSpentError:
                 self.spent = True
-            except FiveLeversError as error:
+            except Exception as error:  # whatever it is: the others wait for what they have paid for, and then end
                 self.problem = self.problem or error
             else:
                 told()
+
+    def _known(self, case: Case) -> bool:
+        return all(self.calls.known(self.call(case, one)) is not None for one in self.candidates)
 
     async def _labelled(self, case: Case) -> Labelled:
         calls = (self.calls.ask(self.call(case, one), batch=self.batch) for one in self.candidates)
@@ -92,6 +96,5 @@ class Benchmark:
     def call(self, case: Case, candidate: Candidate) -> Call:
         """As it is sent."""
         limit = case.limit or self.max_tokens
-        return Call(
-            candidate, case.api, case.body, candidate.most_usd(case.bytes, limit), None if case.limit else limit
-        )
+        most = candidate.most_usd(case.bytes, limit, tools=case.tools)
+        return Call(candidate, case.api, case.body, most, None if case.limit else limit)

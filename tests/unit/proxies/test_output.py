@@ -1,4 +1,4 @@
-"""What an answer says and which tools a request offers, in every shape that LiteLLM has for them."""
+"""What an answer says, in every shape that LiteLLM has for it."""
 
 from __future__ import annotations
 
@@ -56,27 +56,6 @@ def test_an_answer_is_its_text_and_its_calls(proxy_server: ModuleType, response:
     from fivelevers.proxies.litellm.reading import output_of
 
     assert output_of(response) == output
-
-
-@pytest.mark.parametrize(
-    ("body", "tools"),
-    [
-        ({}, {}),
-        ({"tools": "odd", "functions": [3, {}]}, {}),
-        ({"tools": [{"type": "function", "function": {"name": "find", "parameters": SCHEMA}}]}, {"find": SCHEMA}),
-        ({"tools": [{"type": "function", "function": {"name": "now"}}]}, {"now": {}}),
-        ({"tools": [{"type": "function", "name": "find", "parameters": SCHEMA}]}, {"find": SCHEMA}),
-        ({"tools": [{"name": "find", "input_schema": SCHEMA}]}, {"find": SCHEMA}),
-        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, {"web_search": None}),
-        ({"tools": [{"type": "web_search"}]}, {}),
-        ({"tools": [{"type": "custom", "custom": {"name": "shell"}}]}, {"shell": None}),
-        ({"functions": [{"name": "old", "parameters": SCHEMA}]}, {"old": SCHEMA}),
-    ],
-)
-def test_the_tools_of_a_request(proxy_server: ModuleType, body: dict[str, Any], tools: dict[str, Any]) -> None:
-    from fivelevers.proxies.litellm.reading import tools_of
-
-    assert tools_of(body) == tools
 
 
 @pytest.mark.parametrize(

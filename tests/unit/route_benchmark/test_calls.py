@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from fivelevers.errors import CalibrationError, ProxyError
+from fivelevers.levers.routing.rubric import LONGEST
 from fivelevers.output import Output
 from fivelevers.prices import Kind, Price, Tier
 from fivelevers.providers.proxy_calls import ProxyCalls
@@ -318,6 +319,18 @@ def test_a_judge_that_prefers_the_first_decides_nothing_between_two() -> None:
     grades, found, _ = judged(lambda _: "1", SAMPLE)
     assert grades == {"small": None, "large": None, "other": None}
     assert (found.asked, found.decided, found.lenient) == (3, 1, 1)  # of the prompt with one answer alone
+
+
+def test_an_answer_that_is_too_long_to_be_shown_whole_has_no_verdict() -> None:
+    scene = Scene(said("1"))
+    judge = Judge(scene.calls(), MODEL, "It passes if it is right.")
+    case = Case(Api.CHAT, {"messages": [{"role": "user", "content": "2 + 2?"}]}, "2 + 2?", "r")
+    long = Output("x" * LONGEST)
+    grades = asyncio.run(judge.grade(case, {"a": Output(long.text + "!"), "b": long, "c": Output(long.text + "?")}))
+    assert grades == {"a": None, "b": True, "c": None}
+    assert len(scene.asked) == 1
+    assert asyncio.run(judge.grade(case, {"a": Output(long.text + "!")})) == {"a": None}
+    assert len(scene.asked) == 1
 
 
 def test_the_same_text_is_judged_once() -> None:

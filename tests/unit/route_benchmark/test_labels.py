@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fivelevers.errors import ValidatorError
 from fivelevers.metering.validators import compiled
 from fivelevers.output import Output
 from fivelevers.policy import Validator
@@ -35,10 +36,12 @@ def test_an_entry_point_gets_the_answer_and_the_line() -> None:
     assert grade(Checks(python=("a:b", entry)), "It is 5") is False
 
 
-def test_a_check_that_can_not_do_its_work_labels_nothing_and_is_told() -> None:
-    checks = Checks(python=("a:b", lambda output, line: None))
-    assert grade(checks, "4") is None
-    assert "python: a:b returned NoneType; return True or False" in str(checks.problem)
+def test_a_check_that_can_not_do_its_work_ends_it() -> None:
+    """Else it would spend the whole budget and label nothing."""
+    with pytest.raises(ValidatorError, match="python: a:b returned NoneType; return True or False"):
+        grade(Checks(python=("a:b", lambda output, line: None)), "4")
+    with pytest.raises(ValidatorError, match=r"python: KeyError at .*test_labels\.py"):
+        grade(Checks(python=("a:b", lambda output, line: line["product"])), "4")
 
 
 def test_all_checks_have_to_pass() -> None:

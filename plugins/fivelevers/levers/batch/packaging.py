@@ -123,17 +123,17 @@ def batch_body(body: bytes) -> bytes:
         return body
     for name in ("stream", "stream_options", "service_tier", "background"):
         values.pop(name, None)
-    return orjson.dumps(_without_marks(values))
+    return orjson.dumps(without_marks(values))
 
 
-def _without_marks(value: Any) -> Any:
+def without_marks(value: Any) -> Any:
     """Marks stand beside a block's other fields; what a tool's schema or an argument calls so, is no mark."""
     if isinstance(value, list):
-        return [_without_marks(part) for part in value]
+        return [without_marks(part) for part in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: part if name in _OPAQUE else _without_marks(part) for name, part in value.items() if name not in _MARKS
+        name: part if name in _OPAQUE else without_marks(part) for name, part in value.items() if name not in _MARKS
     }
 
 

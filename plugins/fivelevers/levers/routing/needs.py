@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from fivelevers.levers.semantic_cache.question import blocks_of, turns_of
 from fivelevers.request import Api
 
+LIMITS: Final = {
+    Api.CHAT: ("max_tokens", "max_completion_tokens"),
+    Api.MESSAGES: ("max_tokens",),
+    Api.RESPONSES: ("max_output_tokens",),
+}
+"""The fields that bound an answer, by API."""
+
 _IMAGES = ("image", "image_url", "input_image")
+_ATTACHED = frozenset({
+    *_IMAGES, "audio", "computer_screenshot", "container_upload", "document", "file", "input_audio", "input_file",
+    "item_reference", "video", "video_url",
+})  # fmt: skip
+_CLIENTS_TOOLS = (None, "function", "custom")
 _FORMATS = ("json_schema", "json_object")
 _FILLED = 0.9
-_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +58,42 @@ class Needs:
 
 def needs_of(api: Api, body: Mapping[str, Any], chars: int) -> Needs:
     """``chars``: of the whole prompt, tools and system text too."""
-    limits = [limit for name in _LIMITS if isinstance(limit := body.get(name), int)]
     return Needs(
         chars=chars,
-        output_tokens=max(limits, default=0),
+        output_tokens=answer_limit(api, body) or 0,
         tools=bool(body.get("tools") or body.get("functions")),
         vision=any(_is_image(block) for turn in turns_of(api, body) if isinstance(turn, dict) for block in _all(turn)),
         schema=_formatted(body),
     )
+
+
+def answer_limit(api: Api, body: Mapping[str, Any]) -> int | None:
+    """The most tokens that a request lets its answer have; None: it does not say."""
+    return max((limit for name in LIMITS.get(api, ()) if isinstance(limit := body.get(name), int)), default=None)
+
+
+def exceeds_its_bytes(api: Api, body: Mapping[str, Any]) -> bool:
+    """Whether a model may read more than stands in the request: images, files, sound, what a provider keeps, and what
+    its own tools bring.
+    """
+    tools = body.get("tools")
+    if isinstance(tools, list) and not all(_of_the_client(tool) for tool in tools):
+        return True
+    rest: list[object] = list(turns_of(api, body))
+    while rest:
+        part = rest.pop()
+        if isinstance(part, Mapping):
+            kind = part.get("type")
+            if isinstance(kind, str) and kind in _ATTACHED:
+                return True
+            rest += part.values()
+        elif isinstance(part, list):
+            rest += part
+    return False
+
+
+def _of_the_client(tool: object) -> bool:
+    return isinstance(tool, Mapping) and tool.get("type") in _CLIENTS_TOOLS
 
 
 def _all(turn: Mapping[str, Any]) -> list[Any]:

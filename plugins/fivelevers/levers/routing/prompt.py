@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from fivelevers.levers.semantic_cache.question import blocks_of, is_user, text_in, turns_of
+from fivelevers.levers.shown import shortened
 from fivelevers.request import Api
 
 _THINKING = ("thinking", "redacted_thinking")
@@ -86,12 +87,22 @@ def _signed(turn: object) -> bool:
     return any(isinstance(block, dict) and _kind(block) in _THINKING for block in blocks_of(turn))
 
 
-def transcript(api: Api, body: Mapping[str, Any]) -> str:
-    """The whole conversation as text, instructions first: what a judge of its answer reads."""
+def transcript(api: Api, body: Mapping[str, Any], limit: int) -> str:
+    """The conversation as text, instructions first: what a judge of its answer reads.
+
+    The last turn of the user's is whole; of what stands before it and behind it ``limit`` characters each, of its head
+    and its tail.
+    """
     instructions = body.get("system") or body.get("instructions")
-    first = {"role": "system", "content": instructions}
-    parts = [_told(turn) for turn in ([first] if instructions else []) + turns_of(api, body)]
-    return "\n\n".join(part for part in parts if part)
+    first: list[Any] = [{"role": "system", "content": instructions}] if instructions else []
+    turns = first + turns_of(api, body)
+    at = max((at for at, turn in enumerate(turns) if is_user(turn) and _texts(turn)), default=len(turns))
+    before, last, behind = ("\n\n".join(filter(None, map(_told, part))) for part in _parted(turns, at))
+    return "\n\n".join(filter(None, (shortened(before, limit), last, shortened(behind, limit))))
+
+
+def _parted(turns: list[Any], at: int) -> tuple[list[Any], list[Any], list[Any]]:
+    return turns[:at], turns[at : at + 1], turns[at + 1 :]
 
 
 def _told(turn: object) -> str:

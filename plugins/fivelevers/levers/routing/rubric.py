@@ -9,7 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-LONGEST_ANSWER = 8_000  # characters of each answer that the judge is shown
+from fivelevers.levers.shown import shown
+
+LONGEST = 8_000
+"""Characters of an answer, and of what stands around the last turn of the user's: a longer answer is not judged."""
+
 _REPLY = re.compile(r"\W*\d{1,2}(?:(?:\W|\band\b)+\d{1,2})*\W*")
 
 _INSTRUCTIONS = """\
@@ -24,11 +28,14 @@ Reply with the numbers of the answers that pass, separated by commas, or 0 if no
 
 
 def asked(rubric: str, request: str, answers: Sequence[str], expected: str | None = None) -> list[dict[str, str]]:
-    """The messages for a judging model; answers are numbered from 1. ``expected``: the right answer, where known."""
-    parts = [f"<request>\n{_shown(request)}\n</request>"]
+    """The messages for a judging model; answers are numbered from 1. ``expected``: the right answer, where known.
+
+    ``request``: a `transcript`. Nothing is cut here: who is not shown an answer's end can not grade it.
+    """
+    parts = [f"<request>\n{shown(request)}\n</request>"]
     if expected is not None:
-        parts.append(f"<right_answer>\n{_shown(expected)}\n</right_answer>")
-    parts += [f'<answer number="{at}">\n{_shown(text)}\n</answer>' for at, text in enumerate(answers, 1)]
+        parts.append(f"<right_answer>\n{shown(expected)}\n</right_answer>")
+    parts += [f'<answer number="{at}">\n{shown(text)}\n</answer>' for at, text in enumerate(answers, 1)]
     system = _INSTRUCTIONS.format(rubric=rubric.strip())
     return [{"role": "system", "content": system}, {"role": "user", "content": "\n".join(parts)}]
 
@@ -56,8 +63,3 @@ def distinct(answers: Mapping[str, str]) -> tuple[list[str], dict[str, int]]:
     """The different texts among answers by model, and where each model's stands: the same text gets one verdict."""
     texts = list(dict.fromkeys(answers.values()))
     return texts, {model: texts.index(text) for model, text in answers.items()}
-
-
-def _shown(text: str) -> str:
-    """What somebody wrote can not close the tag that it stands in."""
-    return text[:LONGEST_ANSWER].replace("</", "<\u2060/")

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fivelevers.levers.shown import shown
+
 _SPACE = re.compile(r"\s+")
 _MARKUP = re.compile(r"[*_`#>]+")
 LONGEST_ANSWER = 4000  # characters of each answer that a model is shown
@@ -77,16 +79,12 @@ Reply with the number of the first such candidate, or 0 if there is none. Reply 
 
 def asked(question: str, fresh: str, stored: Sequence[str]) -> list[dict[str, str]]:
     """The messages for a judging model."""
+    question, fresh, *texts = (shown(text, LONGEST_ANSWER) for text in (question, fresh, *stored))
     candidates = "\n".join(
-        f'<candidate number="{number}">\n{_shown(text)}\n</candidate>' for number, text in enumerate(stored, 1)
+        f'<candidate number="{number}">\n{text}\n</candidate>' for number, text in enumerate(texts, 1)
     )
-    told = f"<question>\n{_shown(question)}\n</question>\n<reference>\n{_shown(fresh)}\n</reference>\n{candidates}"
+    told = f"<question>\n{question}\n</question>\n<reference>\n{fresh}\n</reference>\n{candidates}"
     return [{"role": "system", "content": _INSTRUCTIONS}, {"role": "user", "content": told}]
-
-
-def _shown(text: str) -> str:
-    """What a person wrote can not close the tag that it stands in."""
-    return text[:LONGEST_ANSWER].replace("</", "<\u2060/")
 
 
 def heard(reply: str, candidates: int) -> Verdict:

@@ -29,6 +29,7 @@ from fivelevers.proxies.litellm import batch_spend, flight, own_calls, reading, 
 from fivelevers.proxies.litellm.answering import answering
 from fivelevers.proxies.litellm.batch_keys import Keys, refusal
 from fivelevers.proxies.litellm.state import State
+from fivelevers.tools import tools_of
 
 LEVER: Final = "batch"
 LIVE_LIMIT_S: Final = 600.0
@@ -92,7 +93,7 @@ class BatchResults:
         output = output_of(body)
         if plan.route.validators:
             checks = self.state.checks.of(self.state.policy.current().hash, plan.route)
-            told = await asyncio.to_thread(judge, checks, output, reading.tools_of(sent))
+            told = await asyncio.to_thread(judge, checks, output, tools_of(sent))
             if told.problem is not None:
                 metrics.count_bypass("metering", "validators", told.problem)
             if told.outcome is not Outcome.UNKNOWN:

@@ -16,6 +16,7 @@ from fivelevers.output import Output
 from fivelevers.proxies.litellm import reading
 from fivelevers.proxies.litellm.state import State
 from fivelevers.request import Api
+from fivelevers.tools import tools_of
 
 _ANSWERING = frozenset({Api.CHAT, Api.MESSAGES, Api.RESPONSES})
 
@@ -50,4 +51,4 @@ def judging(plan: Plan, body: Mapping[str, Any], state: State) -> Judging | None
     if not validators or plan.request.api not in _ANSWERING:
         return None
     wants_tools = any(validator.tool_arguments for validator in validators)
-    return Judging(plan, reading.tools_of(body) if wants_tools else {}, state)
+    return Judging(plan, tools_of(body) if wants_tools else {}, state)

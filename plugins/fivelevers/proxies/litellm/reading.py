@@ -224,19 +224,6 @@ def arrived_at(data: Mapping[str, Any], now: float) -> float:
     return at if isinstance(at, float) and at < now else now
 
 
-def tools_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameter schema of each tool of a request, by name; None where it has none (a provider's own, free text)."""
-    found: dict[str, Any] = {}
-    for given in [*_list(body.get("tools")), *_list(body.get("functions"))]:
-        # Chat nests it under `function` or `custom`; Messages calls the schema `input_schema`.
-        outer = mapping(given)
-        tool = mapping(outer.get("function") or outer.get("custom")) or outer
-        if isinstance(tool.get("name"), str):
-            schema = tool.get("parameters", tool.get("input_schema"))
-            found[tool["name"]] = {} if schema is None and outer.get("type") == "function" else schema
-    return found
-
-
 def output_of(response: Any) -> Output:
     """What an answer says, as LiteLLM logs it: a ``ModelResponse`` (its first choice) or a ``ResponsesAPIResponse``."""
     choices = _field(response, "choices")

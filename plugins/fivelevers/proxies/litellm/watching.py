@@ -27,6 +27,7 @@ from fivelevers.proxies.litellm.reading import mapping
 from fivelevers.proxies.litellm.routing import LEVER, Routing
 from fivelevers.request import Api
 from fivelevers.stores.watched import LOST, TESTED, WON, Seen
+from fivelevers.tools import tools_of
 
 if TYPE_CHECKING:
     from fivelevers.levers.routing.artifact import Artifact
@@ -151,7 +152,7 @@ class Watching:
     async def _compared(self, weak: Output, strong: Output) -> Compared | None:
         plan, state = self.routing.plan, self.routing.state
         if plan.route.validators:
-            tools, checks = reading.tools_of(self.body), state.checks.of(plan.policy, plan.route)
+            tools, checks = tools_of(self.body), state.checks.of(plan.policy, plan.route)
             said = [(await asyncio.to_thread(judge, checks, one, tools)).outcome for one in (weak, strong)]
             if Outcome.UNKNOWN in said:
                 return None

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fivelevers.levers.routing.rubric import agreed, asked, distinct, heard
+from fivelevers.levers.routing.prompt import transcript
+from fivelevers.levers.routing.rubric import LONGEST, agreed, asked, distinct, heard
+from fivelevers.request import Api
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,30 @@ def test_what_is_judged_can_not_close_its_tag() -> None:
 
 def test_the_same_text_is_judged_once() -> None:
     assert distinct({"a": "x", "b": "y", "c": "x"}) == (["x", "y"], {"a": 0, "b": 1, "c": 0})
+
+
+def test_the_question_is_shown_whole_whatever_stands_around_it() -> None:
+    """Long instructions before it, a long result of a tool behind it."""
+    question = "THE QUESTION, " + "and more of it, " * 1000
+    body = {
+        "messages": [
+            {"role": "system", "content": "You are polite. " * 1000 + "Answer in French."},
+            {"role": "user", "content": question},
+            {"role": "tool", "content": "A result. " * 1000 + "The last line."},
+        ]
+    }
+    _, user = asked("Right if true.", transcript(Api.CHAT, body, LONGEST), ["a" * LONGEST], "b" * LONGEST)
+    told = user["content"]
+    assert question in told
+    assert "Answer in French." in told
+    assert "The last line." in told
+    assert "characters are left out here" in told
+    assert "a" * LONGEST in told
+    assert len(told) < len(question) + 5 * LONGEST
+
+
+def test_a_short_conversation_is_a_transcript_as_it_is() -> None:
+    turns = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hi."}]
+    body = {"system": "Be short.", "messages": [*turns, {"role": "user", "content": "Again."}]}
+    told = transcript(Api.MESSAGES, body, 9_000)
+    assert told == "[system] Be short.\n\n[user] Hello?\n\n[assistant] Hi.\n\n[user] Again."
