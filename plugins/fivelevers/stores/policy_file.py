@@ -24,12 +24,18 @@ class PolicyFile:
     """Read once when made, and again by a thread of its own when the file, or one that it includes, has changed.
 
     ``current`` costs a request nothing, and nothing here raises. Files are only read: a read-only mount will do.
+    ``on_look`` is told of a policy before it comes into force and at each look from then on: what it names is there.
     """
 
-    def __init__(self, path: Path | None, on_problem: Callable[[PolicyError], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        on_problem: Callable[[PolicyError], None] = lambda _: None,
+        on_look: Callable[[Policy], None] = lambda _: None,
+    ) -> None:
         self.path = path
         self.problem: str | None = None
-        self._on_problem = on_problem
+        self._on_problem, self._on_look = on_problem, on_look
         self._policy = EMPTY
         self._includes: tuple[str, ...] = ()
         self._seen: tuple[Stamp, ...] | None = None
@@ -62,13 +68,14 @@ class PolicyFile:
             self._thread.join(timeout=5)
 
     def check(self) -> None:
-        """Read the files again if they are not what was read before."""
+        """Read the files again if they are not what was read before, and look at what the policy names."""
         if self.path is None:
             return
         # Taken before the text is read: what changes meanwhile is read again. So are files that include others for the
         # first time, since only then is it known which files to look at.
         seen = tuple(_stamp(file) for file in [self.path, *self._included()])
         if seen == self._seen:
+            self._look(self._policy)
             return
         self._seen = seen
         reading = read(self.path)
@@ -85,6 +92,12 @@ class PolicyFile:
             except Exception as error:  # whatever it is, this thread must live: nobody else sees the file change
                 metrics.count_bypass("all", "policy", error)
 
+    def _look(self, policy: Policy) -> None:
+        try:
+            self._on_look(policy)
+        except Exception as error:  # whatever it is, the policy comes into force all the same
+            metrics.count_bypass("all", "policy", error)
+
     def _take(self, reading: Reading, path: Path) -> None:
         """Put in force what is good, and say what has changed."""
         metrics.policy_bad.set(reading.policy is None)
@@ -92,6 +105,7 @@ class PolicyFile:
             self._refuse(PolicyError(reading.problems))
             return
         if reading.policy.hash != self._policy.hash:
+            self._look(reading.policy)
             self._policy = reading.policy
             _log.info("policy %s is in force: %s", self._policy.hash, path)
         elif self.problem is not None:

@@ -1,26 +1,24 @@
 """The routing artifacts that a policy names, as their files are now.
 
-A file is looked at again at most once a second, and read in a thread of its own when it has changed; the first time its
-request waits for it. What can not be used says why, once, and its route has the strong model alone.
+No request waits for a file: they are read before a policy that names them comes into force, and again when they have
+changed, by whoever looks at the policy's own file. What can not be used says why, once, and its route has the strong
+model alone.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fivelevers.errors import CalibrationError
+from fivelevers.policy import Policy
 from fivelevers.prices import PriceBook
 
 if TYPE_CHECKING:
     from fivelevers.levers.routing.artifact import Artifact
 
-LOOK_EVERY_S: Final = 1.0
-_AT_MOST: Final = 1000  # names; a policy has fewer routes
 _INSTALL: Final = "pip install 'fivelevers[routing]'"
 
 _log = logging.getLogger("fivelevers.routing")
@@ -40,40 +38,42 @@ class Loaded:
         return self.artifact is not None and self.problem is None
 
 
+NOT_READ: Final = Loaded(None)
+
+
 class RouteArtifacts:
     """``folder``: that names are relative to. ``prices``: those of now, which an artifact has to agree with."""
 
     def __init__(self, folder: Path | None, prices: PriceBook) -> None:
         self._folder, self._prices = folder or Path(), prices
-        self._known: dict[str, tuple[Stamp | None, Loaded]] = {}
-        self._look_at: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._known: dict[str, tuple[Stamp | None, Loaded]] = {}  # bounded by the routes of two policies
+        self._named: frozenset[str] = frozenset()
 
     def of(self, name: str) -> Loaded:
-        """Never raises, and waits for a file only when it is asked for the first time."""
-        now, known = time.monotonic(), self._known.get(name)
-        if known is None:
-            if len(self._known) >= _AT_MOST:
-                self._known.clear()
-            self._look_at[name] = now + LOOK_EVERY_S
-            return self._read(name)
-        if now >= self._look_at.get(name, 0.0):
-            self._look_at[name] = now + LOOK_EVERY_S
-            if _stamp(self._folder / name) != known[0]:
-                threading.Thread(target=self._read, args=(name,), name="fivelevers-artifact", daemon=True).start()
-        return known[1]
+        """As it was read last; one that was not read yet is none."""
+        known = self._known.get(name)
+        return NOT_READ if known is None else known[1]
 
-    def _read(self, name: str) -> Loaded:
-        with self._lock:
-            stamp = _stamp(self._folder / name)  # before the file is read: what comes meanwhile is read again
-            known = self._known.get(name)
-            if known is not None and known[0] == stamp:
-                return known[1]
-            loaded = load(self._folder / name, self._prices)
-            self._known[name] = (stamp, loaded)
+    def look(self, policy: Policy) -> None:
+        """Read what this policy names, where it is new or has changed; one thread at a time.
+
+        What the policy before it names is kept for one look more: requests may be under way by it.
+        """
+        artifacts = (route.levers.routing.artifact for route in policy.routes)
+        named = frozenset(name for name in artifacts if name is not None)
+        kept = {name: self._known[name] for name in self._named - named if name in self._known}
+        self._known = kept | {name: self._read(name) for name in named}
+        self._named = named
+
+    def _read(self, name: str) -> tuple[Stamp | None, Loaded]:
+        stamp = _stamp(self._folder / name)  # before the file is read: what comes meanwhile is read again
+        known = self._known.get(name)
+        if known is not None and known[0] == stamp:
+            return known
+        loaded = load(self._folder / name, self._prices)
         if loaded.problem is not None:
             _log.warning("routing: the strong model alone answers: %s", loaded.problem)
-        return loaded
+        return stamp, loaded
 
 
 def load(path: Path, prices: PriceBook) -> Loaded:
@@ -91,12 +91,14 @@ def load(path: Path, prices: PriceBook) -> Loaded:
         return Loaded(None, f"{path}: can not be read: {error.strerror or error}")
     except ModuleNotFoundError as error:
         return Loaded(None, f"{path}: {error.name} is not installed; {_INSTALL}")
+    except Exception as error:  # a fault of ours with this one: the others are read all the same
+        return Loaded(None, f"{path}: can not be read: {error!r}")
     return Loaded(artifact, None if changed is None else f"{path}: {changed}; fit it anew")
 
 
 def _stamp(file: Path) -> Stamp | None:
     try:
         stat = file.stat()
-    except OSError:
+    except (OSError, ValueError):  # a name that no file can have
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino

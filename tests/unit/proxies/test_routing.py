@@ -108,6 +108,22 @@ def test_where_a_request_goes_and_why(
     assert route(module, state, content, model, headers=headers) == (left, said)
 
 
+def test_no_request_reads_or_looks_at_an_artifact(
+    module: ModuleType, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even the first one, which would hold up all others of its loop."""
+
+    def never(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("a request looks at a file")
+
+    requests = [asked(EASY, "tiers"), asked(HARD, "law")]
+    with monkeypatch.context() as patch:
+        patch.setattr("fivelevers.stores.route_artifacts.load", never)
+        patch.setattr("fivelevers.stores.route_artifacts._stamp", never)
+        made = [module.routing(*request, state) for request in requests]
+    assert [went(one) for one in made] == [["weak", "weak"], ["strong"]]
+
+
 def test_the_holdout_has_the_strong_model(module: ModuleType, state: State) -> None:
     said = {route(module, state, EASY, "held", headers={"x-fivelevers-session": str(n)})[1] for n in range(30)}
     assert said == {"holdout", "unknown-route"}

@@ -162,6 +162,27 @@ def test_a_look_that_fails_does_not_end_the_watch(watched: PolicyFile, monkeypat
     assert seen.wait(timeout=10)
 
 
+def test_who_looks_with_it_is_told_before_a_policy_is_in_force_and_can_not_stop_it(tmp_path: Path) -> None:
+    path, told = tmp_path / "policy.yaml", list[tuple[list[str], list[str]]]()
+    file: PolicyFile | None = None
+
+    def look(policy: Policy) -> None:
+        told.append((names(policy), names(file._policy) if file else []))
+        raise RuntimeError("odd")
+
+    write(path, "one")
+    file = PolicyFile(path, on_look=look)
+    write(path, "two")
+    file.check()
+    file.check()
+    one, two = ["one", "default"], ["two", "default"]
+    assert told == [(one, []), (two, one), (two, two)]
+    path.write_text("routes: 3")
+    file.check()
+    file.check()
+    assert told[3:] == [(two, two)]
+
+
 def test_without_a_file_nothing_acts_and_nothing_runs() -> None:
     file = PolicyFile(None)
     assert file.current() == EMPTY

@@ -120,9 +120,7 @@ def test_a_retreat_is_told_apart_and_lifted_alike(url: str, make: Make) -> None:
     assert switches.current().off("support") == frozenset()
 
 
-def test_a_guards_retreat_is_counted_and_told_once(
-    url: str, make: Make, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_guards_retreat_is_counted_and_told_once(url: str, make: Make, caplog: pytest.LogCaptureFixture) -> None:
     def counted() -> float:
         labels = {"route": "support", "lever": "routing"}
         return metrics.registry.get_sample_value("fivelevers_retreats_total", labels) or 0.0

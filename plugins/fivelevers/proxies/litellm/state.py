@@ -92,9 +92,11 @@ class State:
         policy = os.environ.get("FIVELEVERS_POLICY")
         if not policy:
             _log.warning("FIVELEVERS_POLICY is not set: every request is on the default route, with every lever off")
-        file = PolicyFile(Path(policy) if policy else None, lambda _: metrics.bypass.labels("all", "policy").inc())
+        path, prices = Path(policy) if policy else None, _prices()
+        artifacts = RouteArtifacts(path.parent if path else None, prices)
+        file = PolicyFile(path, lambda _: metrics.bypass.labels("all", "policy").inc(), artifacts.look)
         meter = Meter.from_environment()
-        redis_url, prices = os.environ.get("FIVELEVERS_REDIS_URL", ""), _prices()
+        redis_url = os.environ.get("FIVELEVERS_REDIS_URL", "")
         switches = Switches(redis_url, meter.ledger_url, file.current)
         terms, tokenizers = TermBook(prices), Tokenizers()
         guard = AnswerGuard(file.current, switches)
@@ -115,7 +117,7 @@ class State:
             lever_guard=LeverGuard(file.current, switches, redis_url, meter.ledger_url),
             judge_spend=DailySpend(answers_url(os.environ), "semantic_cache"),
             watch_spend=DailySpend(redis_url, "routing"),
-            artifacts=RouteArtifacts(file.path.parent if file.path else None, prices),
+            artifacts=artifacts,
             routed=Routed(redis_url),
             watched=Watched(redis_url),
         )
