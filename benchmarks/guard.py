@@ -58,7 +58,8 @@ def main() -> None:
     result["harm"] = {name: caught(rng, pool, traffic, args.runs) for name, traffic in track(HARM.items(), "Harm")}
     asked = [result["harm"]["cost +20 %"], result["harm"]["success 95 % -3"]]
     result["power"] = min(one["power"] for one in asked)
-    result["median_outcomes_to_retreat"] = max((one["median_outcomes"] or LONGEST) for one in asked)
+    medians = [one["median_outcomes"] for one in asked]  # None: more than half never retreated
+    result["median_outcomes_to_retreat"] = None if None in medians else max(medians)
     result |= about("benchmarks.guard")
     _tell(result)
     if args.json:

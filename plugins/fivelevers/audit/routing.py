@@ -35,6 +35,7 @@ class Unknown(StrEnum):
     CHEAPEST = "cheapest already"
     NOT_SHOWN = "cheaper not shown"
     NO_PRICE = "price not known"
+    NOTHING_LEFT = "lever 2 takes all"
 
 
 @dataclass(slots=True)
@@ -115,20 +116,22 @@ class RoutingAudit:
 
     def shown(self, line: RoutingLine) -> Shown | Unknown:
         """The cheapest model that the log shows to be as good on a line's route; or why there is none."""
+        if not line.left:
+            return Unknown.NOTHING_LEFT
         own = line.usd(line.price)
         if not own:
-            return Unknown.NO_PRICE
+            return Unknown.NO_PRICE if own is None else Unknown.CHEAPEST
         if not line.labelled:
             return Unknown.NO_LABELS
         others = [one for one in self._lines.values() if one.route == line.route and one is not line and one.labelled]
         if not others:
             return Unknown.ONE_MODEL
         cheaper = [(one, usd) for one in others if (usd := line.usd(one.price)) is not None and usd < own]
-        if not cheaper:
-            return Unknown.CHEAPEST
         found = (Shown(one.model, usd / own, *_difference(one, line)) for one, usd in cheaper)
         good = [one for one in found if one.least >= -EPSILON]
-        return min(good, key=lambda one: one.share) if good else Unknown.NOT_SHOWN
+        if good:
+            return min(good, key=lambda one: one.share)
+        return Unknown.NOT_SHOWN if cheaper else Unknown.CHEAPEST
 
 
 def _difference(one: RoutingLine, other: RoutingLine) -> tuple[float, float]:

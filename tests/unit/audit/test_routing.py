@@ -35,6 +35,9 @@ def test_without_labels_nothing_is_known() -> None:
     assert shown(audited((SONNET, 9, 1))) is Unknown.ONE_MODEL
     assert shown(audited((SONNET, 9, 1), (HAIKU, 9, 1)), HAIKU) is Unknown.CHEAPEST
     assert shown(audited(("nobody-knows", 9, 1)), "nobody-knows") is Unknown.NO_PRICE
+    answered = RoutingAudit(BOOK)
+    answered.see(call(0.0), "support", Taken.SURELY)
+    assert shown(answered) is Unknown.NOTHING_LEFT
 
 
 def test_a_cheaper_model_has_to_be_shown_as_good() -> None:

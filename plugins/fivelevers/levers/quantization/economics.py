@@ -44,7 +44,9 @@ def usd_per_request(found: Throughput, gpu_hour_usd: float, utilisation: float) 
 def economics(
     quality: Quality, baseline: Throughput, candidate: Throughput, *, gpu_hour_usd: float, utilisation: float
 ) -> Economics:
-    """Raises ValueError where a price, a throughput or a utilisation is not above 0, or nothing was right."""
+    """Raises ValueError where a price, a throughput or a utilisation is not above 0. INCONCLUSIVE where
+    nothing was right: no success has a cost then.
+    """
     if min(gpu_hour_usd, utilisation, baseline.requests_per_s, candidate.requests_per_s) <= 0 or utilisation > 1:
         raise ValueError("economics: GPU-hour price, throughput and utilisation (at most 1) have to be above 0")
     tested = quality.pairs.tested
@@ -60,6 +62,8 @@ def economics(
 
 
 def _falls(saving: float, least: float, before: float) -> Finding:
+    if before == float("inf"):
+        return Finding("cost per successful output", Verdict.INCONCLUSIVE, "the original answered nothing right")
     told = f"${1000 * before:.4f} per 1,000 successful outputs falls by {saving:.1%}, by {least:.1%} at least"
     if saving <= 0:
         return Finding("cost per successful output", Verdict.FAIL, f"it does not fall ({saving:+.1%})")

@@ -48,6 +48,13 @@ def test_measurements_that_do_not_compare_never_pass(other: dict[str, float | st
     assert _judged(replace(BF16, requests_per_s=30.0, **other)).verdict is Verdict.INCONCLUSIVE  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("candidate", [BF16, replace(BF16, requests_per_s=30.0)])
+def test_where_nothing_is_right_a_success_has_no_cost(candidate: Throughput) -> None:
+    nothing = quality([replace(item, baseline=False, candidate=False) for item in scored(20, 20, 1500)], Limits())
+    found = economics(nothing, BF16, candidate, gpu_hour_usd=3.6, utilisation=0.5)
+    assert found.verdict is Verdict.INCONCLUSIVE
+
+
 def test_a_price_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="above 0"):
         economics(EQUAL, BF16, BF16, gpu_hour_usd=0.0, utilisation=0.5)
