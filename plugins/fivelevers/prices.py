@@ -181,10 +181,14 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PriceBook:
-    """List prices by model, and what each deployment really pays. `rows`: LiteLLM's map with its keys in lower case."""
+    """List prices by model, and what each deployment really pays. `rows`: LiteLLM's map with its keys in lower case.
+
+    `stated`: the row that the proxy's config states for a deployment, by its id; None where it states no price.
+    """
 
     rows: Mapping[str, Row]
     overrides: tuple[Override, ...] = ()
+    stated: Callable[[str], Row | None] = field(default=lambda _: None, repr=False, compare=False)
     providers: frozenset[str] = field(init=False)
     _listed: Callable[[ModelName], tuple[Price, ModelName]] = field(init=False, repr=False, compare=False)
 
@@ -211,10 +215,15 @@ class PriceBook:
         return self._listed(self._name(model, provider))[0]
 
     def price(self, model: str, *, provider: str | None = None, deployment: str | None = None) -> Price:
-        """What this deployment pays: the first override that applies, else the list price."""
+        """What this deployment pays: by the first override that applies, else by the proxy's config, else the list."""
         listed, name = self._listed(self._name(model, provider))
         override = next((o for o in self.overrides if o.applies(name, deployment)), None)
-        return listed if override is None else override.price(listed)
+        if override is not None:
+            return override.price(listed)
+        row = None if deployment is None else self.stated(deployment)
+        if row is None:
+            return listed
+        return row_price(listed.model, f"LiteLLM's config, {deployment}", {"litellm_provider": name.provider, **row})
 
     def row(self, model: str, *, provider: str | None = None) -> Row:
         """What the map says of a model beside its rates; empty where it does not list it."""

@@ -173,6 +173,20 @@ def test_the_first_override_that_applies_wins_and_the_list_price_stays() -> None
     assert book.list_price("azure/gpt-4.1") == BOOK.list_price("azure/gpt-4.1")
 
 
+def test_what_the_proxys_config_states_stands_between_overrides_and_the_list() -> None:
+    rates = {"input_cost_per_token": Decimal("1e-07"), "cache_read_input_token_cost": Decimal("1e-08")}
+    book = PriceBook(
+        ROWS, (Override("by id", deployment="d1", discount=Decimal("0.12")),), {"d1": rates, "d2": rates}.get
+    )
+    assert book.price("gpt-4.1", deployment="d1").source.endswith("12.0% off by by id")
+    own = book.price("llama", provider="hosted_vllm", deployment="d2")
+    assert own.rate(Kind.INPUT, prompt_tokens=1) == Decimal("1e-07")
+    assert own.rate(Kind.CACHE_READ, prompt_tokens=1) == Decimal("1e-08")
+    assert own.rate(Kind.OUTPUT, prompt_tokens=1) is None
+    assert own.source == "LiteLLM's config, d2"
+    assert book.price("gpt-4.1", deployment="d3") == book.list_price("gpt-4.1") == BOOK.list_price("gpt-4.1")
+
+
 def test_an_override_knows_the_provider_of_a_bare_name() -> None:
     book = PriceBook(ROWS, (Override("ours", provider="openai", discount=Decimal("0.5")),))
     assert book.price("gpt-4.1").rate(Kind.INPUT, prompt_tokens=1) == Decimal("1e-06")

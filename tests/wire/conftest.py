@@ -40,6 +40,17 @@ UNPRICED = {
     },
     "model_info": {"id": "unpriced-deployment", "base_model": "openai/model-that-no-map-knows"},
 }
+# Its config states a price, exact in no binary fraction; the simulator's bill has another.
+PRICED = {
+    "model_name": "priced",
+    "litellm_params": {
+        "model": "openai/gpt-4.1",
+        "api_base": "os.environ/OPENAI_API_BASE",
+        "api_key": "sk-simulated-unpriced",
+        "input_cost_per_token": 1.1e-7,
+        "output_cost_per_token": 7e-7,
+    },
+}
 
 CONTENT_KEY = b64encode(b"thirty-two bytes for these tests").decode()
 
@@ -61,7 +72,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, planting_log: Path) -> Itera
     folder = tmp_path_factory.mktemp("proxy")
     config = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text())
     simulator = Port()  # known before it runs: a replica's address stands in the config
-    config["model_list"] += [*IMPATIENT, UNPRICED, *caching.MODELS, *answering.MODELS, *batching.MODELS, *tiers.MODELS]
+    config["model_list"] += [*IMPATIENT, UNPRICED, PRICED, *caching.MODELS, *answering.MODELS]
+    config["model_list"] += [*batching.MODELS, *tiers.MODELS]
     config["model_list"] += fleet.models(f"http://{HOST}:{simulator.number}")
     # Cool-downs would make one test's faults another test's 429.
     config["router_settings"] = {"disable_cooldowns": True}

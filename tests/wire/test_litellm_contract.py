@@ -176,6 +176,14 @@ def test_an_unknown_price_is_unknown_and_not_nothing(quiet: Proxy) -> None:
     assert quiet.metric("fivelevers_unpriced_attempts_total", route="default") >= 1
 
 
+def test_a_price_that_litellms_config_states_is_what_the_call_cost(quiet: Proxy) -> None:
+    reply = quiet.call("chat", "priced", "What is 2 + 1?")
+    (row,) = quiet.attempts(reply.request_id)
+    picodollars = row["input_tokens"] * 110_000 + row["output_tokens"] * 700_000
+    assert row["cost_usd"] == picodollars
+    assert row["list_cost_usd"] == row["input_tokens"] * 2_000_000 + row["output_tokens"] * 8_000_000
+
+
 def test_two_clients_that_send_one_call_id_stay_two_requests(quiet: Proxy) -> None:
     body = {"model": GPT, "messages": [{"role": "user", "content": "What is 8 + 8?"}]}
     ids = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Protocol, Self
@@ -28,6 +28,7 @@ from fivelevers.proxies.litellm.embedders import Embedders
 from fivelevers.proxies.litellm.outputs import Outputs
 from fivelevers.proxies.litellm.prefix_watch import PrefixWatch
 from fivelevers.proxies.litellm.quarantine import Quarantine
+from fivelevers.proxies.litellm.stated_prices import stated
 from fivelevers.stores.affinity import Affinity, RedisAffinity
 from fivelevers.stores.affinity_memory import MemoryAffinity
 from fivelevers.stores.answers import Answers
@@ -143,14 +144,14 @@ def _nothing(made: Calibrated, counted: Audits) -> None: ...
 def _prices() -> PriceBook:
     overrides = os.environ.get("FIVELEVERS_PRICES")
     try:
-        book = PriceBook.from_litellm_map(find_litellm_map())
+        book = replace(PriceBook.from_litellm_map(find_litellm_map()), stated=stated)
     except PriceError as error:
         _log.error("no price is known, tokens are metered all the same: %s", error)
-        return PriceBook({})
+        return PriceBook({}, stated=stated)
     if not overrides:
         return book
     try:
-        return PriceBook(book.rows, load_overrides(Path(overrides)))
+        return replace(book, overrides=load_overrides(Path(overrides)))
     except PriceError as error:
         _log.error("price overrides refused, list prices are used:\n%s", error)
         return book
