@@ -107,6 +107,8 @@ def fields(model: type[BaseModel]) -> dict[str, Any]:
             found |= {
                 f"{name}.{key}": "none" if value is None else value for key, value in fields(type(default)).items()
             }
+        elif name == "cascade":
+            found |= {name: "none", **{f"{name}.{key}": value for key, value in fields(policy.CascadeSwitch).items()}}
         else:
             found[name] = "none" if default is None else list(default) if isinstance(default, tuple) else default
     return found

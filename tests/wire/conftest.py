@@ -13,7 +13,7 @@ import yaml
 from fivelevers.embedded.ports import HOST, Port
 from fivelevers.embedded.stack import Stack
 from fivelevers.stores.ledger import Ledger
-from tests.wire import answering, batching, caching, fleet, tiers
+from tests.wire import answering, batching, caching, cascades, fleet, tiers
 from tests.wire.proxy import Proxy
 from tests.wire.stack_host import family, still_alive
 
@@ -73,14 +73,16 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, planting_log: Path) -> Itera
     config = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text())
     simulator = Port()  # known before it runs: a replica's address stands in the config
     config["model_list"] += [*IMPATIENT, UNPRICED, PRICED, *caching.MODELS, *answering.MODELS]
-    config["model_list"] += [*batching.MODELS, *tiers.MODELS]
+    config["model_list"] += [*batching.MODELS, *tiers.MODELS, *cascades.MODELS]
     config["model_list"] += fleet.models(f"http://{HOST}:{simulator.number}")
     # Cool-downs would make one test's faults another test's 429.
     config["router_settings"] = {"disable_cooldowns": True}
     config["litellm_settings"]["callbacks"] = ["tests.wire.impatient.plugin", "tests.wire.planting.planter"]
+    config["litellm_settings"]["custom_provider_map"] = cascades.PROVIDER_MAP
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     tiers.write(folder)
     routes = [*caching.ROUTES, *answering.ROUTES, *fleet.ROUTES, *batching.ROUTES, *tiers.ROUTES]
+    routes += cascades.ROUTES
     shipped = (ROOT / "litellm_config/fivelevers.yaml").read_text()  # its list of routes stands last
     (folder / "fivelevers.yaml").write_text(
         shipped + indent(yaml.safe_dump(routes), "  ")

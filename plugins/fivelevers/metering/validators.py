@@ -93,7 +93,7 @@ def _place(error: BaseException) -> str:
 def _compiled(validator: Validator, resolve: Resolve) -> Check:
     makers: dict[str, Callable[[Any], Check]] = {
         "json_schema": _json_schema,
-        "tool_arguments": lambda _: _tool_arguments,
+        "tool_arguments": lambda _: tool_arguments,
         "regex": _regex,
         "python": lambda path: _python(path, resolve(path)),
     }
@@ -149,7 +149,7 @@ def _python(path: str, entry: Any) -> Check:
     return check
 
 
-def _tool_arguments(output: Output, tools: Tools) -> Finding:
+def tool_arguments(output: Output, tools: Tools) -> Finding:
     """The first failure among the calls; an answer without calls, or with one that can not be judged, is unknown."""
     count = len(output.tool_calls)
     findings = [_call(call, tools) for call in output.tool_calls]
@@ -223,6 +223,15 @@ def _judged(schema: Any, arguments: Any) -> Finding:
     finally:
         _effort.reset(token)
     return PASSED if effort.whole else SILENT
+
+
+def answers_schema(schema: Any, output: Output) -> Finding:
+    """Whether the text is JSON that satisfies a schema which came with the request. Raises ValidatorError."""
+    try:
+        value = orjson.loads(output.text)
+    except orjson.JSONDecodeError:
+        return _failed("the text is not JSON")
+    return _judged(schema, value)
 
 
 def _failed(why: str) -> Finding:

@@ -7,6 +7,7 @@
 from fivelevers.policy.changes import changes
 from fivelevers.policy.levers import (
     BatchSwitch,
+    CascadeSwitch,
     Embedder,
     Judge,
     Levers,
@@ -31,6 +32,7 @@ __all__ = [
     "EMPTY",
     "BatchSwitch",
     "Caller",
+    "CascadeSwitch",
     "Embedder",
     "Judge",
     "LeverSwitch",

@@ -16,6 +16,7 @@ GuardName = Literal["numbers", "dates", "negation", "entities"]
 Inspect = Literal["headers", "body"]
 OptIn = Literal["caller", "route"]
 Fsync = Literal["everysec", "always"]
+Look = Literal["schema", "validators", "agreement"]
 
 
 class LeverSwitch(Strict):
@@ -127,6 +128,33 @@ class BatchSwitch(LeverSwitch):
     """When an accepted request is on the disk: within a second, or always before its caller is told."""
 
 
+class CascadeSwitch(Strict):
+    """A deployment `fivelevers/cascade`: the weak model answers, and the strong one where that is not good enough."""
+
+    weak: str = Field(min_length=1)
+    """The model alias of this proxy that is asked first."""
+    strong: str = Field(min_length=1)
+    """The model alias of this proxy that answers whenever the weak one's answer is not taken."""
+    verify: tuple[Look, ...] = Field(min_length=1)
+    """How the weak answer is looked at; what can be applied to it must all be satisfied. schema: the request's JSON
+    schema and those of its tools; validators: this route's; agreement: a second weak model."""
+    agrees_with: str | None = Field(default=None, min_length=1)
+    """The model alias that is asked the same at the same time, for `agreement`."""
+    max_cost_ratio: StrictFloat = Field(default=0.1, gt=0, le=1)
+    """Of what the strong model costs, the share that the weak answer and the look at it may cost."""
+    timeout_s: StrictFloat = Field(default=30.0, gt=0, le=600)
+    """Seconds for the weak answer and the look at it; then the strong model is asked."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> CascadeSwitch:
+        for look, name in (("agreement", "agrees_with"),):
+            if (look in self.verify) != (getattr(self, name) is not None):
+                raise wrong(f"needs both `{name}` and `{look}` in `verify`, or neither", "write the other, too")
+        if len({self.weak, self.strong, self.agrees_with}) < 3:
+            raise wrong("names one model twice", "weak, strong and agrees_with are different aliases")
+        return self
+
+
 class RoutingSwitch(LeverSwitch):
     """Lever 4 on one route."""
 
@@ -143,6 +171,15 @@ class RoutingSwitch(LeverSwitch):
     compared."""
     watch_usd_per_day: StrictFloat = Field(default=1.0, ge=0)
     """What these second answers may cost in a day on this route, in USD, over all proxies."""
+    cascade: CascadeSwitch | None = None
+    """For aliases whose deployment is `fivelevers/cascade`, in the place of an artifact."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> RoutingSwitch:
+        if self.cascade is not None and (self.artifact is not None or self.strong is not None):
+            rule = "has a cascade beside `artifact` or `strong`"
+            raise wrong(rule, "a request is routed before it is asked, or cascades: use two routes")
+        return self
 
 
 class Levers(Strict):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fivelevers.metering.outcomes import Outcome
-from fivelevers.metering.validators import SEARCHED_CHARS, CheckBook, Judgement, compiled, judge
+from fivelevers.metering.validators import SEARCHED_CHARS, CheckBook, Judgement, answers_schema, compiled, judge
 from fivelevers.output import Output, ToolCall
 from fivelevers.policy import Route, Validator
 
@@ -225,3 +225,17 @@ KEYWORDS = st.sampled_from(["type", "properties", "required", "items", "anyOf", 
 @given(st.dictionaries(KEYWORDS, ANY_JSON, max_size=4), st.text(max_size=20) | ANY_JSON.map(repr))
 def test_no_schema_and_no_arguments_raise(schema: Any, arguments: str) -> None:
     assert call(arguments, schema).outcome in Outcome
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [('{"a": 1}', "success"), ('{"a": "x"}', "failure"), ("no JSON", "failure"), ('```json\n{"a": 1}\n```', "failure")],
+)
+def test_a_request_s_own_schema_is_held_against_the_text(text: str, outcome: str) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    assert answers_schema(schema, Output(text)).outcome == outcome
+
+
+def test_of_a_stranger_s_schema_no_pattern_is_run() -> None:
+    found = answers_schema({"type": "string", "pattern": "(a+)+$"}, Output('"' + "a" * 60 + '!"'))
+    assert found.outcome == "unknown"

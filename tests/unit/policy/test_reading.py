@@ -233,3 +233,18 @@ def test_problems_in_included_files_name_these_files(folder: Path) -> None:
     assert [str(warning) for warning in reading.warnings] == [
         f"{path}:1: include[2]: 'none/*' names no file; correct it, or leave it out"
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ("cascade: {weak: a, strong: a, verify: [schema]}", "names one model twice"),
+        ("cascade: {weak: a, strong: b, verify: [agreement]}", "needs both `agrees_with` and `agreement` in `verify`"),
+        ("cascade: {weak: a, strong: b, verify: [schema], agrees_with: c}", "or neither; write the other, too"),
+        ("artifact: x, cascade: {weak: a, strong: b, verify: [schema]}", "has a cascade beside `artifact`"),
+    ],
+)
+def test_a_cascade_is_whole(settings: str, problem: str) -> None:
+    (said,) = told(f"defaults: {{levers: {{routing: {{{settings}}}}}}}")
+    assert problem in said
+    assert "defaults.levers.routing" in said

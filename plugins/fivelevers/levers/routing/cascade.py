@@ -20,9 +20,9 @@ MOST_RATIO = 0.1
 money whatever the verifier knew."""
 
 
-def affordable(weak_usd: float, verify_usd: float, strong_usd: float) -> bool:
+def affordable(weak_usd: float, verify_usd: float, strong_usd: float, most_ratio: float = MOST_RATIO) -> bool:
     """Whether a cascade can pay: what is spent before the strong model is asked, against what that costs."""
-    return weak_usd + verify_usd <= MOST_RATIO * strong_usd
+    return weak_usd + verify_usd <= most_ratio * strong_usd
 
 
 def looked_at(

@@ -20,6 +20,7 @@ from fivelevers.proxies.litellm.state import State
 if TYPE_CHECKING:
     from fivelevers.proxies.litellm.answer_cache import Hit
     from fivelevers.proxies.litellm.answering import Answering
+    from fivelevers.proxies.litellm.cascading import Cascading
     from fivelevers.proxies.litellm.judging import Judging
     from fivelevers.proxies.litellm.keeping import Noted
     from fivelevers.proxies.litellm.marking import Marking
@@ -57,12 +58,18 @@ class Flight:
         self.routing: Routing | None = None
         self.watching: Watching | None = None
         self.heard: asyncio.Future[tuple[Answer, Any]] | None = None  # of a lever's own call: its answer
+        self.cascading: Cascading | None = None
         self.answering: Answering | None = None
         self.parking: Parking | None = None
         self.hit: Hit | None = None
-        self.answered_by: str | None = None
+        self.asked: Deployment | None = None
         self.failed = False
         self._open: dict[str, Deployment] = {}
+
+    @property
+    def answered_by(self) -> str | None:
+        """The model that was asked last, with its provider."""
+        return f"{self.asked.provider}/{self.asked.model}" if self.asked is not None else None
 
     def start(self, call_id: str, deployment: Deployment) -> None:
         """A deployment is called. A bridged call says so twice, the inner one under another call type."""
@@ -72,7 +79,7 @@ class Flight:
         if before is not None:
             self.lost(before)
         self._open[call_id] = deployment
-        self.answered_by = f"{deployment.provider}/{deployment.model}"
+        self.asked = deployment
 
     def end(self, call_id: str) -> Deployment | None:
         return self._open.pop(call_id, None)
@@ -84,6 +91,11 @@ class Flight:
     def served(self) -> bool:
         """Whether the request was answered from our own store. LiteLLM's log does not always say so."""
         return self.hit is not None and self.hit.given
+
+    @property
+    def cascaded(self) -> Flight | None:
+        """The call of a cascade whose answer this request was given."""
+        return None if self.cascading is None or self.served else self.cascading.gave
 
     @property
     def parked(self) -> bool:
@@ -116,8 +128,8 @@ class Flight:
         if self.answering is not None:
             self.answering.ended()
 
-    def record(self, answer: Answer) -> Attempt:
-        """An attempt ended: meter it."""
+    def record(self, answer: Answer) -> Attempt | None:
+        """An attempt ended: meter it. None where it is not known yet what it amounts to."""
         attempt = settle(
             self.plan,
             answer,

@@ -26,6 +26,9 @@ from fivelevers.prices import Usage
 from fivelevers.proxies.litellm import reading
 from fivelevers.proxies.litellm.answer_cache import FREE
 from fivelevers.proxies.litellm.answering import ENTRY_HEADER, HEADER, answering
+from fivelevers.proxies.litellm.answering import LEVER as ANSWERS
+from fivelevers.proxies.litellm.cascading import HEADER as CASCADE_HEADER
+from fivelevers.proxies.litellm.cascading import PROVIDER, cascading
 from fivelevers.proxies.litellm.flight import Flight, current, failed_answer, free
 from fivelevers.proxies.litellm.identity import new_request_id
 from fivelevers.proxies.litellm.judging import judging
@@ -36,7 +39,6 @@ from fivelevers.proxies.litellm.parking import parking, request_id_of
 from fivelevers.proxies.litellm.pinning import pinning
 from fivelevers.proxies.litellm.reading import mapping
 from fivelevers.proxies.litellm.routing import HEADER as ROUTING_HEADER
-from fivelevers.proxies.litellm.routing import LEVER as ROUTING
 from fivelevers.proxies.litellm.routing import MODEL_HEADER, routing
 from fivelevers.proxies.litellm.state import State
 from fivelevers.proxies.litellm.watching import watching
@@ -99,6 +101,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.pinning = pinning(plan, hints, self.state)
         flight.routing = routing(plan, hints, self.state)
         flight.watching = watching(flight.routing, data)
+        flight.cascading = cascading(plan, data, hints, self.state)
         flight.watch(asyncio.current_task())
         current.set(flight)
         metrics.time_decision(plan.route.name, time.perf_counter() - started)
@@ -142,6 +145,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         if flight is None:
             return
         deployment = reading.deployment_of(kwargs, call_type, time.time())
+        if deployment.provider == PROVIDER:  # a cascade: what it asks is called by itself
+            return
         flight.start(str(kwargs.get("litellm_call_id")), deployment)
         if flight.parking is not None and flight.hit is None:
             flight.hit = await flight.parking.chosen(kwargs, deployment)
@@ -177,7 +182,13 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             if flight.answering is not None:
                 flight.answering.ended()
             return
+        cascaded = flight.cascaded if deployment is None else None
+        if cascaded is not None:
+            deployment = cascaded.asked
         answer = reading.answer_of(kwargs, response_obj, deployment, start_time.timestamp(), end_time.timestamp())
+        if cascaded is not None:
+            await self._tell(flight, answer, kwargs, response_obj)  # each of its attempts is metered by itself
+            return
         if flight.served:
             answer = free(answer)
         attempt = flight.record(answer)
@@ -186,7 +197,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         if flight.charged_to is not None:
             if flight.heard is not None and not flight.heard.done():
                 flight.heard.set_result((answer, response_obj))
-            await self._charge(attempt)
+            await self._charge(flight, attempt)
             return
         await self._tell(flight, answer, kwargs, response_obj)
 
@@ -210,11 +221,18 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         if reading.truncated(answer.finish_reason):
             flight.fail(f"truncated: {answer.finish_reason}")
 
-    async def _charge(self, attempt: Attempt) -> None:
-        """A lever's own call counts against what its route may spend in a day; one of unknown price as a cent."""
+    async def _charge(self, flight: Flight, attempt: Attempt | None) -> None:
+        """A lever's own call counts against what its route may spend in a day; one of unknown price as a cent.
+
+        A cascade's second weak answer does not: its price is within what the cascade may cost.
+        """
+        if attempt is None:
+            return
         usd = _UNPRICED_USD if attempt.cost_usd is None else float(attempt.cost_usd)
-        purse = self.state.watch_spend if attempt.charged_to == ROUTING else self.state.judge_spend
-        await purse.add(attempt.route, usd)
+        if attempt.charged_to == ANSWERS:
+            await self.state.judge_spend.add(attempt.route, usd)
+        elif flight.heard is not None:
+            await self.state.watch_spend.add(attempt.route, usd)
 
     @_fails_open
     async def async_log_failure_event(
@@ -256,14 +274,15 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         headers = {"x-fivelevers-route": flight.plan.route.name, "x-fivelevers-request": flight.plan.request_id}
         if flight.answered_by and response is not None:
             headers[MODEL_HEADER] = flight.answered_by
-        if flight.marking is not None and flight.marking.said:
-            headers["x-fivelevers-prompt-cache"] = flight.marking.said
-        if flight.pinning is not None and flight.pinning.said:
-            headers["x-fivelevers-affinity"] = flight.pinning.said
-        if flight.routing is not None and flight.routing.said:
-            headers[ROUTING_HEADER] = flight.routing.said
-        if flight.answering is not None and flight.answering.said:
-            headers[HEADER] = flight.answering.said
+        for name, part in (
+            ("x-fivelevers-prompt-cache", flight.marking),
+            ("x-fivelevers-affinity", flight.pinning),
+            (ROUTING_HEADER, flight.routing),
+            (CASCADE_HEADER, flight.cascading),
+            (HEADER, flight.answering),
+        ):
+            if part is not None and part.said:
+                headers[name] = part.said
         if flight.answering is not None and flight.served:
             headers |= {**FREE, ENTRY_HEADER: flight.answering.entry}
         if flight.plan.skipped:

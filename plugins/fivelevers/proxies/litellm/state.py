@@ -85,6 +85,7 @@ class State:
     outputs: Outputs = field(default_factory=Outputs)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checks: CheckBook = field(default_factory=lambda: CheckBook(resolve_name))
+    looks: CheckBook = field(default_factory=lambda: CheckBook(resolve_name))  # of cascades, in their thread
     unsettled: set[Unsettled] = field(default_factory=set)  # bounded by the requests of a few seconds
 
     @classmethod

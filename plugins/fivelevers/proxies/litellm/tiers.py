@@ -40,16 +40,22 @@ def id_of(deployment: Mapping[str, Any]) -> str:
     return str(mapping(deployment.get("model_info")).get("id") or "")
 
 
-def _tier(deployment: Mapping[str, Any], model: str, prices: PriceBook) -> Tier:
+def payee_of(deployment: Mapping[str, Any]) -> Payee:
     info, params = mapping(deployment.get("model_info")), mapping(deployment.get("litellm_params"))
     called, provider = named(
         str(info.get("base_model") or params.get("model") or ""), params.get("custom_llm_provider")
     )
+    return Payee(called, provider, id_of(deployment) or None)
+
+
+def _tier(deployment: Mapping[str, Any], model: str, prices: PriceBook) -> Tier:
+    info, params = mapping(deployment.get("model_info")), mapping(deployment.get("litellm_params"))
+    payee = payee_of(deployment)
     own = {key: value for key, value in info.items() if value is not None}
     return Tier(
         model=model,
-        payee=Payee(called, provider, id_of(deployment) or None),
+        payee=payee,
         provider_key=fingerprint(params.get("api_key")),
         region=params.get("region_name"),
-        about={**prices.row(called, provider=provider), **own},
+        about={**prices.row(payee.model, provider=payee.provider), **own},
     )
