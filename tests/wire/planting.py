@@ -128,7 +128,8 @@ class Planter(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by
         attempt = answer_of(kwargs, response_obj, None, start_time.timestamp(), end_time.timestamp())
         stored = answer_of_log(kwargs, response_obj, attempt, expires_at=9e9)
         taken = {"text": stored.text} if isinstance(stored, StoredAnswer) else {"why": stored}
-        note("log_success", **{name: log.get(name) for name in LOGGED}, **taken)
+        key = mapping(log.get("metadata")).get("user_api_key_hash")
+        note("log_success", key=key, **{name: log.get(name) for name in LOGGED}, **taken)
 
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: datetime, end_time: datetime

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
+import uuid
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -80,6 +82,27 @@ def test_a_weak_answer_that_is_not_good_enough_is_paid_and_not_given(
     assert (saved(quiet, last), last["cost_without_us_usd"]) == ([], last["cost_usd"])
     for row in (first, last):
         assert Decimal(row["cost_usd"]) / PICO == Decimal(quiet.billed(row)["usd"])
+
+
+@pytest.mark.parametrize(("api", "stream"), WAYS)
+def test_litellm_charges_the_caller_s_key_for_each_call_once(
+    quiet: Proxy, planting_log: Path, api: str, stream: bool
+) -> None:
+    """By its events of success, of which each adds its cost to the spend of its key."""
+    case = uuid.uuid4().hex
+    reply = ask(quiet, cascades.CHECKED, NO_NUMBER, api, stream=stream, headers={"x-test-case": case})
+    paid = quiet.attempts(reply.request_id, 2)
+
+    def events() -> list[dict[str, Any]]:
+        lines = (json.loads(line) for line in planting_log.read_text().splitlines())
+        return [one for one in lines if one["case"] == case and one["hook"] == "log_success"]
+
+    found = wait_for(events, lambda seen: len(seen) >= 3)
+    assert sorted(one["model_group"] for one in found) == [cascades.CHECKED, "strong-gpt", "weak-gpt"]
+    assert {one["key"] for one in found} == {found[0]["key"]} != {None}
+    usd = {one["model_group"]: Decimal(repr(one["response_cost"])) for one in found}
+    assert usd[cascades.CHECKED] == 0
+    assert {round(usd["weak-gpt"] * PICO), round(usd["strong-gpt"] * PICO)} == {row["cost_usd"] for row in paid}
 
 
 def test_the_usage_that_is_told_is_that_of_the_answer(quiet: Proxy) -> None:
