@@ -6,9 +6,9 @@ from typing import Any
 
 from tests.wire.caching import ANTHROPIC, OPENAI
 
-SCHEMA, CHECKED, AGREED, SHADOW, DEAR, CLAUDE, HASTY, BROKEN, STRAY = ALIASES = tuple(
+SCHEMA, CHECKED, AGREED, SHADOW, DEAR, CLAUDE, HASTY, BROKEN, STRAY, LOST = ALIASES = tuple(
     f"cascade-{name}"
-    for name in ("schema", "checked", "agreed", "shadow", "dear", "claude", "hasty", "broken", "stray")
+    for name in ("schema", "checked", "agreed", "shadow", "dear", "claude", "hasty", "broken", "stray", "lost")
 )
 PROVIDER_MAP = [{"provider": "fivelevers", "custom_handler": "fivelevers.proxies.litellm.cascade.handler"}]
 _UPSTREAM = {
@@ -19,7 +19,9 @@ _UPSTREAM = {
     "strong-claude": ("anthropic/claude-sonnet-4-5", ANTHROPIC),
 }
 MODELS: list[dict[str, Any]] = [
-    *({"model_name": alias, "litellm_params": {"model": "fivelevers/cascade"}} for alias in ALIASES),
+    *({"model_name": alias, "litellm_params": {"model": "fivelevers/cascade"},
+       "model_info": {} if alias == LOST else {"fivelevers_strong": "strong-gpt"}}
+      for alias in ALIASES),
     *({"model_name": name, "litellm_params": {"model": model, **upstream}, "model_info": {"id": f"{name}-deployment"}}
       for name, (model, upstream) in _UPSTREAM.items()),
 ]  # fmt: skip

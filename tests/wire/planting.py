@@ -2,7 +2,8 @@
 
 Headers of a request: `x-test-case` names it in the file that PLANTING_LOG names (one JSON line for each of its hooks),
 `x-test-plant` is the answer to give it (as JSON), `x-test-broken` breaks that answer, `x-test-mask` is a word that an
-output guardrail masks, `x-test-asks` is a question that another guardrail asks a model of its own.
+output guardrail masks, `x-test-asks` is a question that another guardrail asks a model of its own, `x-test-unplanned`
+leaves the request without a plan, as a fault of the plugin's first hook does.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class Planter(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed by
     ) -> None:
         _headers.set(data["proxy_server_request"]["headers"])
         api = APIS.get(call_type)
+        if "x-test-unplanned" in _headers.get():
+            current.set(None)
         hit = planted(api, data["litellm_call_id"], _headers.get()) if api else None
         _hit.set(hit)
         flight = current.get()  # the plugin's own hook was before this one

@@ -222,8 +222,34 @@ def test_two_weak_models_that_agree_are_believed(quiet: Proxy) -> None:
     assert ask(quiet, cascades.AGREED, NO_NUMBER).headers[SAID] == "escalated:agreement"
 
 
-def test_a_route_without_a_cascade_says_what_to_write(quiet: Proxy) -> None:
-    answer = post(quiet, "chat", body_of("chat", cascades.STRAY, SUM))
+@pytest.mark.parametrize(("api", "stream"), WAYS)
+@pytest.mark.parametrize("broken", [False, True])
+def test_where_nobody_says_how_the_strong_model_of_the_deployment_answers(
+    quiet: Proxy, api: str, stream: bool, broken: bool
+) -> None:
+    """Without a policy for the alias, and after a fault of the plugin's own hook."""
+    mark = uuid.uuid4().hex
+    headers = {"x-test-unplanned": "1"} if broken else {}
+    reply = ask(quiet, cascades.STRAY, f"What is 17 * 23 + 4? ({mark})", api, stream=stream, headers=headers)
+    assert "395" in reply.text
+    recorded = httpx.get(f"{quiet.stack.simulator_url}/sim/requests?last=20").json()["requests"]
+    assert [json.loads(one["body"])["model"] for one in recorded if mark in one["body"]] == ["gpt-4.1"]
+    if not broken:
+        (row,) = quiet.attempts(reply.request_id)
+        assert (row["model"], row["usage_source"], row["success"]) == ("gpt-4.1", "reported", 1)
+        assert Decimal(row["cost_usd"]) / PICO == Decimal(quiet.billed(row)["usd"])
+
+
+def test_litellm_s_health_check_of_it_is_free(quiet: Proxy) -> None:
+    billed = len(quiet.bill_entries())
+    admin = {"authorization": f"Bearer {quiet.stack.master_key}"}
+    health = quiet.http.get(f"/health?model={cascades.CHECKED}", headers=admin)
+    assert health.raise_for_status().json()["healthy_count"] == 1
+    assert len(quiet.bill_entries()) == billed
+
+
+def test_a_cascade_of_which_nobody_says_anything_says_what_to_write(quiet: Proxy) -> None:
+    answer = post(quiet, "chat", body_of("chat", cascades.LOST, SUM))
     assert answer.status_code == 400
     assert "levers.routing.cascade" in answer.text
 

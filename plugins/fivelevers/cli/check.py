@@ -138,10 +138,11 @@ def _unguarded(policy: Policy, console: Console) -> None:
 
 def _routing(policy: Policy, path: Path, config: Path | None, console: Console) -> None:
     """Say where lever 4 can not route. Raises OSError where there is no config."""
+    from fivelevers.cli.check_cascade import cascade_warnings
     from fivelevers.cli.check_routing import groups_of, routing_warnings
 
-    parts = [] if config is None else [part.value for part in _parts(config, set())]
-    for problem in routing_warnings(policy, path.parent, groups_of(parts)):
+    groups = groups_of([] if config is None else [part.value for part in _parts(config, set())])
+    for problem in (*routing_warnings(policy, path.parent, groups), *cascade_warnings(policy, groups)):
         _say(console, "warning", problem)
 
 

@@ -35,7 +35,7 @@ def routing_warnings(policy: Policy, folder: Path, groups: Groups) -> Iterator[P
         if switch.artifact is not None and switch.artifact not in known:
             known[switch.artifact] = load(folder / switch.artifact, prices)
         loaded = Loaded(None) if switch.artifact is None else known[switch.artifact]
-        acts = switch.mode in (Mode.ON, Mode.SHADOW)
+        acts = switch.mode in (Mode.ON, Mode.SHADOW) and switch.cascade is None
         if acts:
             yield from _of_artifact(route, loaded)
         if acts or switch.artifact is not None:

@@ -11,8 +11,10 @@ import yaml
 from typer.testing import CliRunner
 
 from fivelevers.cli import app
+from fivelevers.cli.check_cascade import cascade_warnings
 from fivelevers.cli.check_routing import groups_of, routing_warnings
 from fivelevers.levers.routing.certify import Verdict
+from fivelevers.levers.routing.deployments import STRONG
 from fivelevers.policy import parse
 from fivelevers.stores import route_artifact
 from tests.unit.levers.routing.test_artifact import ARTIFACT
@@ -90,3 +92,32 @@ def test_check_prints_them_and_goes_on(folder: Path, monkeypatch: pytest.MonkeyP
         app, ["check", str(folder / "policy.yaml"), "--litellm-config", str(folder / "config.yaml")]
     )
     assert "warning routes.greetings.levers.routing.artifact: 'a.route' routes between weak and strong" in result.output
+
+
+CASCADE = "{mode: on, cascade: {weak: small, strong: large, verify: [schema]}}"
+WHOLE = [
+    {**deployment("desk", "x"), "litellm_params": {"model": "fivelevers/cascade"}, "model_info": {STRONG: "large"}},
+    deployment("small", "weak"),
+    deployment("large", "strong"),
+]
+
+
+def of_cascade(models: list[dict[str, Any]]) -> list[str]:
+    policy = parse(f"routes: [{{name: greetings, match: {{model: desk*}}, levers: {{routing: {CASCADE}}}}}]")
+    return [str(problem) for problem in cascade_warnings(policy, groups_of([{"model_list": models}]))]
+
+
+def test_a_cascade_that_can_act_is_not_mentioned(folder: Path) -> None:
+    assert of_cascade(WHOLE) == []
+    assert of_cascade([]) == []
+    assert said(folder, CASCADE, WHOLE) == []
+
+
+def test_a_cascade_without_its_models_or_its_way_out_is() -> None:
+    bare = {key: value for key, value in WHOLE[0].items() if key != "model_info"}
+    (problem,) = of_cascade([bare, *WHOLE[1:]])
+    assert "name the alias of the strong model in its model_info.fivelevers_strong" in problem
+    (problem,) = of_cascade(WHOLE[:2])
+    assert "cascade.strong: 'large' is no model of LiteLLM's config; name one of desk, small" in problem
+    (problem,) = of_cascade(WHOLE[1:])
+    assert "nothing on this route cascades" in problem

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 NAME: Final = "fivelevers_model"
+CASCADE: Final = "fivelevers/cascade"
+STRONG: Final = "fivelevers_strong"
+"""In the ``model_info`` of a cascade: the alias that answers where no policy says how."""
 
 
 def names_of(deployment: Mapping[str, Any]) -> frozenset[str]:

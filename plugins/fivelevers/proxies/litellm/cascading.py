@@ -36,6 +36,7 @@ from fivelevers.proxies.litellm.tried import LEVER, Tried
 PROVIDER: Final = "fivelevers"
 HEADER: Final = "x-fivelevers-cascade"
 ORIGIN: Final = "fivelevers_cascade"
+STREAMED: Final = {"stream": True, "stream_options": {"include_usage": True}}
 _NOT_OURS: Final = frozenset({"stream", "stream_options", "max_retries"})
 
 
@@ -109,13 +110,12 @@ class Cascading:
         """The strong model's answer as it comes, for a caller who gets nobody else's."""
         pieces: asyncio.Queue[Any] = asyncio.Queue()  # holds an answer at the most
         made = self.gave = flight.Flight(self.plan, self.state)
-        usage = {"stream": True, "stream_options": {"include_usage": True}}
 
         async def read(answer: Any) -> None:
             async for piece in answer:
                 pieces.put_nowait(piece)
 
-        task = self._asked(begun.call, self.settings.strong, made, read, **usage)
+        task = self._asked(begun.call, self.settings.strong, made, read, **STREAMED)
         task.add_done_callback(lambda _: pieces.put_nowait(None))
         try:
             while (piece := await pieces.get()) is not None:

@@ -186,6 +186,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         if cascaded is not None:
             deployment = cascaded.asked
         answer = reading.answer_of(kwargs, response_obj, deployment, start_time.timestamp(), end_time.timestamp())
+        if answer.provider == PROVIDER:  # a cascade that nobody planned: the strong model's call was told before
+            return
         if cascaded is not None:
             await self._tell(flight, answer, kwargs, response_obj)  # each of its attempts is metered by itself
             return
