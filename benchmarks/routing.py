@@ -38,12 +38,13 @@ from fivelevers.errors import FiveLeversError
 from fivelevers.levers.routing.artifact import Artifact
 from fivelevers.levers.routing.bound import Bound
 from fivelevers.levers.routing.calibrate import calibrate, judged, strongest
-from fivelevers.levers.routing.cascade import affordable, cascaded, looked_at
+from fivelevers.levers.routing.cascade import affordable
 from fivelevers.levers.routing.certify import Promise, Verdict, point_of
 from fivelevers.levers.routing.choose import choose, grid, turning_points
 from fivelevers.levers.routing.examples import Examples, Rows
 from fivelevers.levers.routing.features import features_of
 from fivelevers.levers.routing.fit import fit
+from fivelevers.levers.routing.scorer import cascaded, looked_at
 from fivelevers.levers.routing.split import Split, groups_of, split
 from fivelevers.stores import route_artifact
 

@@ -1,7 +1,7 @@
 """Imports run one way, and each outside name has one room."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,6 +71,8 @@ PURE = (
     "metering/",
     "pages/",
 )
+# What the plain install, which runs inside somebody's proxy, may lack: the extras of the levers.
+EXTRAS = {"numpy", "scipy", "redisvl", "onnxruntime", "tokenizers", "grpc", "anthropic"}
 IMPURE = {
     "os",
     "time",
@@ -92,8 +94,12 @@ def name_of(file: Path) -> str:
 
 def imports(file: Path) -> Iterator[str]:
     """Every module that a file imports, anywhere in it, by full name."""
+    yield from named(file, ast.walk(ast.parse(file.read_text())))
+
+
+def named(file: Path, nodes: Iterable[ast.AST]) -> Iterator[str]:
     package = ("fivelevers", *file.relative_to(PACKAGE).parent.parts)
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -101,6 +107,20 @@ def imports(file: Path) -> Iterator[str]:
             module = ".".join((*base, *([node.module] if node.module else [])))
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def loaded_with(files: Iterable[Path]) -> dict[str, str]:
+    """Whatever is imported as these are loaded, and by which file."""
+    found: dict[str, str] = {}
+    waiting = list(files)
+    while waiting:
+        file = waiting.pop()
+        for module in named(file, ast.parse(file.read_text()).body):
+            if module not in found:
+                found[module] = name_of(file)
+                path = PACKAGE.joinpath(*module.split(".")[1:])
+                waiting += [one for one in (path.with_suffix(".py"), path / "__init__.py") if one in FILES]
+    return found
 
 
 def layer(module: str) -> int | None:
@@ -140,6 +160,12 @@ def test_the_core_is_pure(file: Path) -> None:
 @pytest.mark.parametrize("file", [f for f in FILES if "cli" in f.parts], ids=name_of)
 def test_no_command_loads_litellm(file: Path) -> None:
     assert not any(module.startswith(("litellm", "fivelevers.proxies.litellm")) for module in imports(file))
+
+
+def test_the_plugin_loads_without_the_extras_of_its_levers() -> None:
+    loaded = loaded_with(PACKAGE / "proxies/litellm" / name for name in ("callback.py", "cascade.py"))
+    assert "fivelevers.engine" in loaded
+    assert {module: by for module, by in loaded.items() if module.split(".")[0] in EXTRAS} == {}
 
 
 def test_no_module_is_called_by_what_it_is_not() -> None:

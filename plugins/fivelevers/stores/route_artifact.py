@@ -73,6 +73,7 @@ def header(artifact: Artifact) -> dict[str, Any]:
     """What people read of it: everything but the numbers of the model."""
     made = artifact.certificate
     return {
+        "kind": "cascade" if artifact.cascade else "router",
         "made_at": datetime.fromtimestamp(artifact.made_at, UTC).isoformat(),
         "verdict": made.verdict.value,
         "epsilon": made.promise.epsilon,
@@ -120,6 +121,7 @@ def _artifact(head: Mapping[str, Any], arrays: bytes) -> Artifact:
         seen=found["seen"],
         report=_point(head["report"]),
         overview=_overview(head.get("overview")),
+        cascade=head.get("kind") == "cascade",
     )
 
 

@@ -54,7 +54,8 @@ class Decision:
 class Artifact:
     """``made_at`` in seconds since the epoch; ``fitted_on`` prompts; ``prices`` of each model, None where only costs
     were known. ``report``: the chosen policy on prompts that nothing was decided by. ``seen``: marks of the prompts it
-    was fitted to, which can never certify it. ``overview``: for people.
+    was fitted to, which can never certify it. ``overview``: for people. ``cascade``: it decides by the weak model's
+    answer, not before it is asked.
     """
 
     made_at: float
@@ -66,6 +67,7 @@ class Artifact:
     seen: NDArray[np.uint32]
     report: Point | None = None
     overview: Overview | None = None
+    cascade: bool = False
 
     def decide(
         self,

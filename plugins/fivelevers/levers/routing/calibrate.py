@@ -54,8 +54,9 @@ def calibrate(
         model=model,
         mix=_mix(tried, column),
         prices={name: (prices or {}).get(name) for name in model.models},
-        seen=np.unique(np.array([mark_of(one) for one in train.features], np.uint32)),
+        seen=np.unique(np.array([mark_of(one) for one in train.plain.features], np.uint32)),
         report=point_of(told, column, chosen.threshold, promise) if chosen is not None and reported else None,
+        cascade=examples.pair is not None,
     )
 
 
@@ -69,7 +70,8 @@ def recertify(
 ) -> Artifact:
     """The same policies, in the same order, on prompts that were labelled since; what it was fitted to is left out.
 
-    Near-duplicates count once. Raises CalibrationError where models are missing or no prompt is new.
+    Near-duplicates count once. ``examples`` are a cascade's where the artifact is. Raises CalibrationError where models
+    are missing or no prompt is new.
     """
     model, strong = artifact.model, artifact.certificate.strong
     missing = [name for name in model.models if name not in examples.models]
@@ -92,9 +94,10 @@ def recertify(
 
 
 def _fresh(artifact: Artifact, examples: Examples) -> Rows:
-    marks = np.array([mark_of(one) for one in examples.features], np.uint32)
+    prompts = examples.plain.features
+    marks = np.array([mark_of(one) for one in prompts], np.uint32)
     new = ~np.isin(marks, artifact.seen)
-    firsts = np.unique(groups_of(examples.features), return_index=True)[1]
+    firsts = np.unique(groups_of(prompts), return_index=True)[1]
     return np.sort(firsts[new[firsts]])
 
 
@@ -123,5 +126,5 @@ def out_of_fold(examples: Examples, model: Model, strong: str) -> Judged:
 
 
 def _without(examples: Examples, strong: str) -> Floats:
-    column: Floats = examples.cost_usd[:, examples.models.index(strong)]
+    column: Floats = examples.plain.cost_usd[:, examples.models.index(strong)]
     return column

@@ -19,6 +19,7 @@ class Examples:
     """``success`` (0 or 1) and ``cost_usd`` have a row for each prompt and a column for each of ``models``.
 
     ``routes`` names the cell whose successes are averaged: the policy's route, or a part of it that requests name.
+    ``pair``: those of a cascade's two models, each asked by itself, where these are a cascade's.
     """
 
     models: tuple[str, ...]
@@ -27,6 +28,12 @@ class Examples:
     chars: Floats
     success: Floats
     cost_usd: Floats
+    pair: Examples | None = None
+
+    @property
+    def plain(self) -> Examples:
+        """The prompts' own features, and what a model costs that is asked by itself."""
+        return self if self.pair is None else self.pair
 
     def __len__(self) -> int:
         return len(self.features)
@@ -39,10 +46,12 @@ class Examples:
             self.chars[rows],
             self.success[rows],
             self.cost_usd[rows],
+            None if self.pair is None else self.pair.take(rows),
         )
 
     def only(self, models: Sequence[str]) -> Examples:
         """The same prompts with these models alone, in this order."""
         at = [self.models.index(model) for model in models]
         success, cost_usd = self.success[:, at], self.cost_usd[:, at]
-        return Examples(tuple(models), self.features, self.routes, self.chars, success, cost_usd)
+        pair = None if self.pair is None else self.pair.only(models)
+        return Examples(tuple(models), self.features, self.routes, self.chars, success, cost_usd, pair)

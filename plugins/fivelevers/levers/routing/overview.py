@@ -52,7 +52,7 @@ class Overview:
 
 
 def overview(judged: Judged, strong: str) -> Overview:
-    return Overview(tuple(by_tier(judged, strong)), tuple(spots(judged.examples, strong)))
+    return Overview(tuple(by_tier(judged, strong)), tuple(spots(judged.examples.plain, strong)))
 
 
 def by_tier(judged: Judged, strong: str) -> list[Line]:
@@ -63,8 +63,9 @@ def by_tier(judged: Judged, strong: str) -> list[Line]:
         return []
     cuts = np.quantile(known, [1 / 3, 2 / 3])
     place = np.where(np.isnan(belief), -1, 2 - np.searchsorted(cuts, belief, side="right"))
-    order = np.argsort(judged.examples.cost_usd.mean(axis=0))
-    parts = [(tier, judged.examples.take(np.flatnonzero(place == at))) for at, tier in enumerate(TIERS)]
+    examples = judged.examples.plain
+    order = np.argsort(examples.cost_usd.mean(axis=0))
+    parts = [(tier, examples.take(np.flatnonzero(place == at))) for at, tier in enumerate(TIERS)]
     return [_line(tier, part, int(model), strong) for tier, part in parts if len(part) for model in order]
 
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fivelevers.levers.routing.answer_features import ANSWER_SURFACE, answer_features
-from fivelevers.levers.routing.cascade import affordable, cascaded, looked_at
+from fivelevers.levers.routing.cascade import affordable
 from fivelevers.levers.routing.features import SURFACE, features_of
 from fivelevers.levers.routing.fit import fit
+from fivelevers.levers.routing.scorer import cascaded, looked_at
 from tests.unit.levers.routing.made_up import examples
 
 
