@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from fivelevers.levers.routing.calibrate import calibrate
+from fivelevers.levers.routing.certify import Promise
+from fivelevers.levers.routing.examples import Examples
+from fivelevers.levers.routing.features import features_of
+from fivelevers.levers.routing.scorer import cascaded, looked_at
+from fivelevers.levers.routing.split import Split
+from fivelevers.stores import route_artifact
 from tests.wire.caching import ANTHROPIC, OPENAI
 
-SCHEMA, CHECKED, AGREED, SHADOW, DEAR, CLAUDE, HASTY, BROKEN, STRAY, LOST = ALIASES = tuple(
+SCHEMA, CHECKED, AGREED, SHADOW, DEAR, CLAUDE, HASTY, BROKEN, STRAY, LOST, SCORED, MOVED, MISSING = ALIASES = tuple(
     f"cascade-{name}"
-    for name in ("schema", "checked", "agreed", "shadow", "dear", "claude", "hasty", "broken", "stray", "lost")
-)
+    for name in (
+        "schema", "checked", "agreed", "shadow", "dear", "claude", "hasty", "broken", "stray", "lost", "scored",
+        "moved", "missing",
+    )
+)  # fmt: skip
+SCORER = "scored.cascade"
 PROVIDER_MAP = [{"provider": "fivelevers", "custom_handler": "fivelevers.proxies.litellm.cascade.handler"}]
 _UPSTREAM = {
     "weak-gpt": ("openai/gpt-4.1-nano", OPENAI),
@@ -43,5 +59,42 @@ ROUTES: list[dict[str, Any]] = [
     _route(DEAR, verify=["validators"], validators=NUMBER, max_cost_ratio=0.01),
     _route(HASTY, verify=["validators"], validators=NUMBER, timeout_s=1.5),
     _route(BROKEN, verify=["validators"], validators=[{"python": "tests.wire.cascades:missing"}]),
+    _route(SCORED, verify=["scorer"], artifact=SCORER),
+    _route(MOVED, verify=["scorer"], artifact=SCORER, weak="second-gpt", max_cost_ratio=0.2),
+    _route(MISSING, verify=["scorer", "schema"], artifact="missing.cascade"),
     _route(CLAUDE, verify=["validators"], validators=NUMBER, weak="weak-claude", strong="strong-claude"),
 ]
+
+
+def write(folder: Path) -> None:
+    """A scorer that has learned to believe answers with a number in them, beside the policy that names it."""
+    prompts, answers, right = zip(*_answered(600), strict=True)
+    features, chars = [features_of(prompt) for prompt in prompts], np.array([float(len(prompt)) for prompt in prompts])
+    success = np.array([[float(weak), 1.0] for weak in right])
+    cost_usd = np.tile([1e-5, 2e-4], (600, 1))
+    models = ("openai/gpt-4.1-nano", "openai/gpt-4.1")
+    pair = Examples(models, features, [SCORED] * 600, chars, success, cost_usd)
+    looks = [looked_at(one, prompt, answer) for one, prompt, answer in zip(features, prompts, answers, strict=True)]
+    split = Split(np.arange(300), np.arange(300, 600), np.arange(0))
+    made = calibrate(cascaded(pair, looks), split, Promise(epsilon=0.05), strong=models[1])
+    assert made.certificate.chosen is not None
+    # Far from both kinds of answers: how the simulator words its own decides nothing.
+    chosen = replace(made.certificate.chosen, threshold=2500.0)
+    certificate = replace(made.certificate, chosen=chosen)
+    route_artifact.write(folder / SCORER, replace(made, certificate=certificate))
+
+
+_SAID = ("That comes to {}.", "It is {}.", "First the products, then the sum: this gives {}.", "So the answer is {}.")
+_SORRY = "I am afraid that nothing in the documents in front of me says anything about this or covers that point"
+
+
+def _answered(count: int) -> Iterator[tuple[str, str, bool]]:
+    """(prompt, weak answer, whether it is right): right where it is a number, but for a few."""
+    rng = np.random.default_rng(5)
+    for _ in range(count):
+        one, two, three = (int(number) for number in rng.integers(2, 99, 3))
+        if rng.random() < 0.5:
+            said = str(rng.choice(_SAID)).format(one * two + three)
+            yield f"What is {one} * {two} + {three}?", said, rng.random() < 0.98
+        else:
+            yield "Say hello.", " ".join(rng.choice(_SORRY.split(), 12)) + ".", False

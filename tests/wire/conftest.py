@@ -81,6 +81,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, planting_log: Path) -> Itera
     config["litellm_settings"]["custom_provider_map"] = cascades.PROVIDER_MAP
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     tiers.write(folder)
+    cascades.write(folder)
     routes = [*caching.ROUTES, *answering.ROUTES, *fleet.ROUTES, *batching.ROUTES, *tiers.ROUTES]
     routes += cascades.ROUTES
     shipped = (ROOT / "litellm_config/fivelevers.yaml").read_text()  # its list of routes stands last

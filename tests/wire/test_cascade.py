@@ -139,6 +139,32 @@ def test_an_answer_is_held_against_the_schema_that_the_request_brings(quiet: Pro
     assert ask(quiet, cascades.SCHEMA, prompt, response_format=strict).headers[SAID] == "escalated:schema"
 
 
+@pytest.mark.parametrize(("api", "stream"), WAYS)
+def test_an_answer_is_taken_that_looks_like_the_right_ones_of_the_benchmark(
+    quiet: Proxy, api: str, stream: bool
+) -> None:
+    for prompt, said, models in (
+        (SUM, "weak", ["gpt-4.1-nano"]),
+        (NO_NUMBER, "escalated:scorer", ["gpt-4.1-nano", "gpt-4.1"]),
+    ):
+        reply = ask(quiet, cascades.SCORED, prompt, api, stream=stream)
+        assert reply.headers[SAID] == ("weak-first" if stream else said)
+        assert [row["model"] for row in quiet.attempts(reply.request_id, len(models))] == models
+
+
+@pytest.mark.parametrize(("alias", "why", "headers"), [
+    (cascades.MOVED, "stale", {}),  # the alias holds another model than the one that was labelled
+    (cascades.MISSING, "no-artifact", {}),
+    (cascades.SCORED, "unknown-route", {"x-fivelevers-task": "taxes"}),
+])  # fmt: skip
+def test_a_scorer_that_can_not_decide_has_the_strong_model_answer(
+    quiet: Proxy, alias: str, why: str, headers: dict[str, str]
+) -> None:
+    reply = ask(quiet, alias, headers=headers)
+    assert reply.headers[SAID] == f"strong-only:{why}"
+    assert [row["model"] for row in quiet.attempts(reply.request_id)] == ["gpt-4.1"]
+
+
 def test_what_nobody_can_look_at_goes_to_the_strong_model(quiet: Proxy) -> None:
     reply = ask(quiet, cascades.SCHEMA)
     assert reply.headers[SAID] == "strong-only:unverifiable"

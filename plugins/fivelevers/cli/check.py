@@ -142,7 +142,7 @@ def _routing(policy: Policy, path: Path, config: Path | None, console: Console) 
     from fivelevers.cli.check_routing import groups_of, routing_warnings
 
     groups = groups_of([] if config is None else [part.value for part in _parts(config, set())])
-    for problem in (*routing_warnings(policy, path.parent, groups), *cascade_warnings(policy, groups)):
+    for problem in (*routing_warnings(policy, path.parent, groups), *cascade_warnings(policy, path.parent, groups)):
         _say(console, "warning", problem)
 
 

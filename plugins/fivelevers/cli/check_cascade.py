@@ -1,27 +1,29 @@
-"""What `fivelevers check` says of cascades: models that are not there, and aliases that nobody could answer."""
+"""What `fivelevers check` says of cascades: models that are not there, scorers that can not decide, and aliases that
+nobody could answer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fivelevers.cli.check_routing import Groups, of_certificate, prices_now
 from fivelevers.errors import Problem
-from fivelevers.levers.routing.deployments import CASCADE, STRONG
+from fivelevers.levers.routing.deployments import CASCADE, STRONG, names_of
+from fivelevers.order import Mode
 from fivelevers.policy.globs import compiled
 
 if TYPE_CHECKING:
     from fivelevers.policy import Policy, Route
 
-Groups = Mapping[str, list[Mapping[str, Any]]]
-"""Deployments by model alias, of LiteLLM's config."""
 
-
-def cascade_warnings(policy: Policy, groups: Groups) -> Iterator[Problem]:
-    """``groups``: empty where no config was named, of which nothing can be said then."""
-    if not groups:
-        return
+def cascade_warnings(policy: Policy, folder: Path, groups: Groups) -> Iterator[Problem]:
+    """``folder``: of the policy file. ``groups``: empty where no config was named, of which nothing is said then."""
     for route in policy.routes:
-        if route.levers.routing.cascade is not None:
+        switch = route.levers.routing
+        if switch.mode in (Mode.ON, Mode.SHADOW):
+            yield from _of_scorer(route, folder, groups)
+        if switch.cascade is not None and groups:
             yield from _of_models(route, groups)
     for alias, deployments in groups.items():
         if any(_model(one) == CASCADE and not _info(one).get(STRONG) for one in deployments):
@@ -42,6 +44,24 @@ def _of_models(route: Route, groups: Groups) -> Iterator[Problem]:
     if not any(_model(one) == CASCADE for alias in mine for one in groups[alias]):
         rule = f"has no alias whose deployment is {CASCADE}: nothing on this route cascades"
         yield Problem(place, match, rule, f"add one to the model_list, with `model: {CASCADE}`")
+
+
+def _of_scorer(route: Route, folder: Path, groups: Groups) -> Iterator[Problem]:
+    from fivelevers.stores.route_artifacts import load
+
+    cascade, place = route.levers.routing.cascade, f"routes.{route.name}.levers.routing.cascade.artifact"
+    if cascade is None or cascade.artifact is None:
+        return
+    loaded = load(folder / cascade.artifact, prices_now(), cascade=True)
+    if loaded.problem is not None or loaded.artifact is None:
+        rule = f"can not be used, {cascade.strong} alone answers: {loaded.problem}"
+        yield Problem(place, cascade.artifact, rule, "fit one with `fivelevers route fit --cascade`")
+        return
+    yield from of_certificate(route, place, cascade.artifact, loaded.artifact)
+    for alias, model in zip((cascade.weak, cascade.strong), loaded.artifact.model.models, strict=True):
+        if any(model not in names_of(one) | {alias} for one in groups.get(alias, ())):
+            rule = f"was fitted to {model}, which is not what {alias} holds: {cascade.strong} alone answers"
+            yield Problem(place, cascade.artifact, rule, "fit it anew, or say with model_info.fivelevers_model")
 
 
 def _model(deployment: Mapping[str, Any]) -> object:

@@ -29,7 +29,7 @@ def routing_warnings(policy: Policy, folder: Path, groups: Groups) -> Iterator[P
     """``folder``: of the policy file. ``groups``: of LiteLLM's config, empty where none was named."""
     from fivelevers.stores.route_artifacts import Loaded, load
 
-    prices, known = _prices(), dict[str, Loaded]()
+    prices, known = prices_now(), dict[str, Loaded]()
     for route in policy.routes:
         switch = route.levers.routing
         if switch.artifact is not None and switch.artifact not in known:
@@ -63,25 +63,26 @@ def _of_artifact(route: Route, loaded: Loaded) -> Iterator[Problem]:
         alone = "the strong model alone answers" if artifact or switch.strong else "LiteLLM balances over all models"
         yield Problem(f"{place}.artifact", switch.artifact, f"can not be used, {alone}: {loaded.problem}", _fix(loaded))
     elif artifact is not None:
-        yield from _of_certificate(route, artifact)
+        yield from of_certificate(route, f"{place}.artifact", switch.artifact, artifact)
 
 
 def _fix(loaded: Loaded) -> str:
     return _FIT if loaded.artifact is None else "prove it anew with `fivelevers route certify`"
 
 
-def _of_certificate(route: Route, artifact: Artifact) -> Iterator[Problem]:
+def of_certificate(route: Route, place: str, name: str, artifact: Artifact) -> Iterator[Problem]:
+    """What keeps an artifact that can be read from deciding. ``place``: in the policy, ``name``: as it stands there."""
     from fivelevers.levers.routing.certify import Verdict
 
-    place, made = f"routes.{route.name}.levers.routing.artifact", artifact.certificate
+    made = artifact.certificate
     if made.verdict is not Verdict.ROUTE:
         rule = f"says {made.verdict.value}: the strong model alone answers"
-        yield Problem(place, route.levers.routing.artifact, rule, "label more, or settle the lever: does-not-pay")
+        yield Problem(place, name, rule, "label more, or settle the lever: does-not-pay")
     if route.name not in artifact.model.routes:
         known = ", ".join(sorted(artifact.model.routes))
         rule = f"knows nothing of {route.name}: only requests that name one of {known} are routed"
         fix = "label prompts of this route, or send the header x-fivelevers-task"
-        yield Problem(place, route.levers.routing.artifact, rule, fix)
+        yield Problem(place, name, rule, fix)
 
 
 def _of_groups(route: Route, artifact: Artifact | None, groups: Groups) -> Iterator[Problem]:
@@ -105,7 +106,7 @@ def _of_groups(route: Route, artifact: Artifact | None, groups: Groups) -> Itera
 _ADD = "give the alias a deployment of each, or say with model_info.fivelevers_model which is which"
 
 
-def _prices() -> PriceBook:
+def prices_now() -> PriceBook:
     """Without LiteLLM no price is known, and none can have changed."""
     try:
         return price_book(os.environ.get("FIVELEVERS_PRICES", ""), "")

@@ -15,6 +15,7 @@ from fivelevers.levers.routing import artifact
 from fivelevers.levers.routing.artifact import TokenPrice
 from fivelevers.levers.routing.examples import Examples
 from fivelevers.levers.routing.features import features_of
+from fivelevers.levers.routing.scorer import cascaded, looked_at
 from fivelevers.metering.cost import Unknown, cost
 from fivelevers.prices import Usage
 
@@ -26,7 +27,8 @@ _FIX = 'write {"prompt", "route", "correct": {model: true}, "tokens": {model: [i
 
 class LabelledPrompt(BaseModel):
     """One line. ``route``: of the policy, or a part of one that requests name. ``tokens``: input and output of each
-    model's call; ``cost_usd`` serves where they are not known.
+    model's call; ``cost_usd`` serves where they are not known. ``answers``: the texts, empty where a model failed; what
+    a cascade learns from.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -36,6 +38,7 @@ class LabelledPrompt(BaseModel):
     correct: dict[str, bool] = Field(min_length=1)
     tokens: dict[str, tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]] = {}
     cost_usd: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    answers: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _every_answer_has_a_cost(self) -> LabelledPrompt:
@@ -67,6 +70,30 @@ def answered_by_all(prompts: Sequence[LabelledPrompt]) -> list[LabelledPrompt]:
     if not kept:
         raise CalibrationError(f"no prompt was answered by all of {', '.join(models)}; label the same ones with each")
     return kept
+
+
+def with_answer(prompts: Sequence[LabelledPrompt], model: str) -> list[LabelledPrompt]:
+    """Those whose answer by a model is there, as text. Raises CalibrationError where there is none."""
+    kept = [one for one in prompts if model in one.answers]
+    if not kept:
+        fix = 'write {"answers": {model: "..."}} in each line, as `fivelevers route benchmark` does'
+        raise CalibrationError(f"no prompt has the text that {model} answered; {fix}")
+    return kept
+
+
+def cascade_of(prompts: Sequence[LabelledPrompt], book: PriceBook | None, weak: str, strong: str) -> Examples:
+    """Of a cascade from ``weak`` to ``strong``; the weak model's answers are there.
+
+    Raises CalibrationError where a price is unknown, or a model has no labels.
+    """
+    examples = examples_of(prompts, book)
+    missing = [model for model in (weak, strong) if model not in examples.models]
+    if missing:
+        raise CalibrationError(f"the cascade asks {missing[0]}, which the prompts have no labels of")
+    pair = examples.only((weak, strong))
+    both = zip(prompts, pair.features, strict=True)
+    looks = [looked_at(features, one.prompt, one.answers[weak]) for one, features in both]
+    return cascaded(pair, looks)
 
 
 def examples_of(prompts: Sequence[LabelledPrompt], book: PriceBook | None) -> Examples:

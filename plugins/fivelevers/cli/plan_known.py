@@ -169,7 +169,8 @@ def _batch(route: Route, books: Books) -> Found:
 def _routing(route: Route, books: Books) -> Found:
     name = route.name
     command = f"fivelevers route benchmark --route {name} --models WEAK,STRONG --from-ledger --out {name}.jsonl"
-    artifact = route.levers.routing.artifact
+    switch = route.levers.routing
+    artifact = switch.artifact or (switch.cascade and switch.cascade.artifact)
     if not artifact:
         return Found("no labelled prompts", "prompts that each model answered, labelled and certified", command)
     return _certified(books.folder / artifact, command)

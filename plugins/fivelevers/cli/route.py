@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from fivelevers.cli.labelled_prompts import LabelledPrompt
     from fivelevers.levers.routing.artifact import Artifact
     from fivelevers.levers.routing.certify import Judged, Promise
+    from fivelevers.levers.routing.examples import Examples
     from fivelevers.prices import PriceBook
 
 app = typer.Typer(
@@ -28,6 +30,7 @@ app = typer.Typer(
 )
 
 Labelled = Annotated[Path, typer.Argument(help='Lines of {"prompt", "route", "correct": {model: true}, "tokens"}.')]
+Weak = Annotated[str, typer.Option("--cascade", help='A weak model, whose "answers" in the file decide.')]
 Out = Annotated[Path, typer.Option("--out", help="Where the artifact is written.")]
 Epsilon = Annotated[float, typer.Option(min=0, max=1, help="How much less often answers may be right.")]
 Confidence = Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of the promise.")]
@@ -49,6 +52,7 @@ def fit(
     *,
     out: Out,
     strong: Annotated[str, typer.Option(help="The model to be as good as; default: right most often.")] = "",
+    cascade: Weak = "",
     epsilon: Epsilon = 0.02,
     confidence: Confidence = 0.95,
     bound: BoundName = Bound.EXACT,
@@ -65,18 +69,24 @@ def fit(
     tried from careful to thrifty; the last that is right at most epsilon less often than the strong model, with the
     confidence asked for, is kept. Of several cheaper models each is tried, and all together, at a shared error.
 
+    With --cascade the weak model answers first, and what is learned is which of its answers are as good: a scorer for
+    `verify: [scorer]`. Each weak answer is paid for, taken or not.
+
     Exit code 0: it routes; 1: it does not (do-not-route, need-more); 2: could not run.
     """
     with told("fit"):
-        from fivelevers.cli.labelled_prompts import examples_of, prices_of
+        from fivelevers.cli.labelled_prompts import prices_of
         from fivelevers.levers.routing.calibrate import calibrate, judged
         from fivelevers.levers.routing.split import groups_of, split
 
-        prompts, book = _read(labelled), _book(prices, price_map)
-        examples = examples_of(prompts, book)
-        if strong and strong not in examples.models:
-            raise CalibrationError(f"--strong: {strong!r} has no labels; the file has {', '.join(examples.models)}")
-        shares, groups = (train, min(calibration, 1 - train)), groups_of(examples.features)
+        prompts, book = _read(labelled, cascade), _book(prices, price_map)
+        models = tuple(prompts[0].correct)
+        for option, named in (("--strong", strong), ("--cascade", cascade)):
+            if named and named not in models:
+                raise CalibrationError(f"{option}: {named!r} has no labels; the file has {', '.join(models)}")
+        strong = _strong(models, cascade, strong) if cascade else strong
+        examples = _examples(prompts, book, (cascade, strong) if cascade else None)
+        shares, groups = (train, min(calibration, 1 - train)), groups_of(examples.plain.features)
         parts = split([one.prompt for one in prompts], groups, shares)
         known = prices_of(examples.models, book)
         promise = _promise(epsilon, confidence, bound)
@@ -107,12 +117,13 @@ def certify(
     Exit code 0: it routes; 1: it does not; 2: could not run.
     """
     with told("certify"):
-        from fivelevers.cli.labelled_prompts import examples_of, prices_of
+        from fivelevers.cli.labelled_prompts import prices_of
         from fivelevers.levers.routing.calibrate import judged, recertify
         from fivelevers.stores import route_artifact
 
         before, book = route_artifact.read(artifact), _book(prices, price_map)
-        examples = examples_of(_read(labelled), book)
+        pair = before.model.models if before.cascade else None
+        examples = _examples(_read(labelled, pair[0] if pair else ""), book, pair)
         known = prices_of(before.model.models, book)
         made = recertify(before, examples, _promise(epsilon, confidence, bound), prices=known, at=time.time())
         held = examples.only(made.model.models)
@@ -151,16 +162,36 @@ def show(
         raise typer.Exit(0 if made.certificate.verdict is Verdict.ROUTE and changed is None else 1)
 
 
-def _read(path: Path) -> list[LabelledPrompt]:
-    """What all models answered; how many others there are is said."""
-    from fivelevers.cli.labelled_prompts import answered_by_all, read
+def _read(path: Path, weak: str) -> list[LabelledPrompt]:
+    """What all models answered, and a weak one that is named in text; how many others there are is said."""
+    from fivelevers.cli.labelled_prompts import answered_by_all, read, with_answer
 
     found = read(path)
-    kept = answered_by_all(found)
-    if len(kept) < len(found):
-        told = f"{len(found) - len(kept):,} of {len(found):,} prompts were not answered by all models: left out."
-        Console(stderr=True, highlight=False).print(told)
+    answered = answered_by_all(found)
+    kept = with_answer(answered, weak) if weak in answered[0].correct else answered
+    _left_out(len(found) - len(answered), len(found), "were not answered by all models")
+    _left_out(len(answered) - len(kept), len(found), f"have no text that {weak} answered")
     return kept
+
+
+def _left_out(count: int, of: int, why: str) -> None:
+    if count:
+        Console(stderr=True, highlight=False).print(f"{count:,} of {of:,} prompts {why}: left out.", soft_wrap=True)
+
+
+def _strong(models: Sequence[str], weak: str, strong: str) -> str:
+    others = [strong] if strong else [model for model in models if model != weak]
+    if others != [one for one in others if one != weak][:1]:
+        told = " or ".join(others) or "none"
+        raise CalibrationError(f"--strong: name the one model that answers what {weak} does not; there is {told}")
+    return others[0]
+
+
+def _examples(prompts: Sequence[LabelledPrompt], book: PriceBook | None, pair: Sequence[str] | None) -> Examples:
+    """``pair``: the models of a cascade, the weak one first."""
+    from fivelevers.cli.labelled_prompts import cascade_of, examples_of
+
+    return examples_of(prompts, book) if pair is None else cascade_of(prompts, book, *pair)
 
 
 def _promise(epsilon: float, confidence: float, bound: Bound) -> Promise:

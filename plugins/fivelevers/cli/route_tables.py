@@ -16,6 +16,7 @@ from fivelevers.levers.routing.certify import Certificate, Point, Promise, Verdi
 from fivelevers.levers.routing.overview import Line, Spot
 
 _WIDTH, _HEIGHT = 60, 15
+_ROUTED = {True: "keep the weak answer", False: "leave the strong model"}
 _SAYS = {
     Verdict.ROUTE: "route",
     Verdict.DO_NOT_ROUTE: "do not route: what can be proven saves too little, and more labels would not help",
@@ -105,12 +106,15 @@ def certificate_notes(artifact: Artifact) -> Iterator[Text]:
     made = artifact.certificate
     yield Text(f"Verdict: {_SAYS[made.verdict]}.", style="bold green" if made.verdict is Verdict.ROUTE else "bold red")
     when = datetime.fromtimestamp(artifact.made_at, UTC).strftime("%Y-%m-%d %H:%M")
+    if artifact.cascade:
+        first = next(model for model in made.models if model != made.strong)
+        yield Text(f"A cascade: {first} answers first and is paid for; what is not taken {made.strong} answers.")
     yield Text(
         f"Made {when} UTC; fitted to {artifact.fitted_on:,} prompts, certified on {made.tested:,}; strong model "
         f"{made.strong}, others {', '.join(model for model in made.models if model != made.strong)}."
     )
     if made.chosen is not None:
-        yield _chosen(made.chosen, made.promise)
+        yield _chosen(made.chosen, made.promise, _ROUTED[artifact.cascade])
     if artifact.report is not None:
         told = artifact.report
         yield Text(
@@ -122,12 +126,12 @@ def certificate_notes(artifact: Artifact) -> Iterator[Text]:
     yield from _prices(artifact)
 
 
-def _chosen(point: Point, promise: Promise) -> Text:
+def _chosen(point: Point, promise: Promise, routed: str) -> Text:
     return Text(
-        f"Chosen: {point.routed:.0%} of prompts leave the strong model, and {point.saving:.1%} of its cost is saved "
-        f"(at least {point.least_saving:.1%}). {point.pairs.lost:,} answers were lost, {point.pairs.won:,} won: right "
-        f"at most {point.upper:.2%} less often; allowed {promise.epsilon:.2%} ({1 - promise.error:.0%} confidence, "
-        f"{promise.bound} bound). Per successful output {point.worth:.1%} is saved at least."
+        f"Chosen: {point.routed:.0%} of prompts {routed}, and {point.saving:.1%} of the strong model's cost is "
+        f"saved (at least {point.least_saving:.1%}). {point.pairs.lost:,} answers were lost, {point.pairs.won:,} won: "
+        f"right at most {point.upper:.2%} less often; allowed {promise.epsilon:.2%} ({1 - promise.error:.0%} "
+        f"confidence, {promise.bound} bound). Per successful output {point.worth:.1%} is saved at least."
     )
 
 

@@ -16,7 +16,7 @@ GuardName = Literal["numbers", "dates", "negation", "entities"]
 Inspect = Literal["headers", "body"]
 OptIn = Literal["caller", "route"]
 Fsync = Literal["everysec", "always"]
-Look = Literal["schema", "validators", "agreement"]
+Look = Literal["schema", "validators", "agreement", "scorer"]
 
 
 class LeverSwitch(Strict):
@@ -137,9 +137,12 @@ class CascadeSwitch(Strict):
     """The model alias of this proxy that answers whenever the weak one's answer is not taken."""
     verify: tuple[Look, ...] = Field(min_length=1)
     """How the weak answer is looked at; what can be applied to it must all be satisfied. schema: the request's JSON
-    schema and those of its tools; validators: this route's; agreement: a second weak model."""
+    schema and those of its tools; validators: this route's; agreement: a second weak model; scorer: fitted to labelled
+    answers."""
     agrees_with: str | None = Field(default=None, min_length=1)
     """The model alias that is asked the same at the same time, for `agreement`."""
+    artifact: str | None = Field(default=None, min_length=1)
+    """The file that `fivelevers route fit --cascade` wrote, relative to the policy file, for `scorer`."""
     max_cost_ratio: StrictFloat = Field(default=0.1, gt=0, le=1)
     """Of what the strong model costs, the share that the weak answer and the look at it may cost."""
     timeout_s: StrictFloat = Field(default=30.0, gt=0, le=600)
@@ -147,7 +150,7 @@ class CascadeSwitch(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> CascadeSwitch:
-        for look, name in (("agreement", "agrees_with"),):
+        for look, name in (("agreement", "agrees_with"), ("scorer", "artifact")):
             if (look in self.verify) != (getattr(self, name) is not None):
                 raise wrong(f"needs both `{name}` and `{look}` in `verify`, or neither", "write the other, too")
         if len({self.weak, self.strong, self.agrees_with}) < 3:

@@ -27,9 +27,12 @@ class Labelled:
         return all(right is not None for right in self.right.values())
 
     def line(self) -> dict[str, Any]:
-        """As `fivelevers route fit` reads it."""
+        """As `fivelevers route fit` reads it. ``answers``: those that are text; of a failure there is none."""
         tokens = {model: list(reply.tokens) for model, reply in self.replies.items()}
-        return {"prompt": self.case.prompt, "route": self.case.route, "correct": dict(self.right), "tokens": tokens}
+        told = {"prompt": self.case.prompt, "route": self.case.route, "correct": dict(self.right), "tokens": tokens}
+        texts = {model: reply for model, reply in self.replies.items() if not reply.output.tool_calls}
+        ended = Ended.ANSWERED
+        return told | {"answers": {name: one.output.text if one.ended is ended else "" for name, one in texts.items()}}
 
 
 @dataclass(slots=True)

@@ -102,9 +102,9 @@ WHOLE = [
 ]
 
 
-def of_cascade(models: list[dict[str, Any]]) -> list[str]:
-    policy = parse(f"routes: [{{name: greetings, match: {{model: desk*}}, levers: {{routing: {CASCADE}}}}}]")
-    return [str(problem) for problem in cascade_warnings(policy, groups_of([{"model_list": models}]))]
+def of_cascade(models: list[dict[str, Any]], lever: str = CASCADE, folder: Path = Path()) -> list[str]:
+    policy = parse(f"routes: [{{name: greetings, match: {{model: desk*}}, levers: {{routing: {lever}}}}}]")
+    return [str(problem) for problem in cascade_warnings(policy, folder, groups_of([{"model_list": models}]))]
 
 
 def test_a_cascade_that_can_act_is_not_mentioned(folder: Path) -> None:
@@ -121,3 +121,17 @@ def test_a_cascade_without_its_models_or_its_way_out_is() -> None:
     assert "cascade.strong: 'large' is no model of LiteLLM's config; name one of desk, small" in problem
     (problem,) = of_cascade(WHOLE[1:])
     assert "nothing on this route cascades" in problem
+
+
+def scored(artifact: str) -> str:
+    return f"{{mode: on, cascade: {{weak: small, strong: large, verify: [scorer], artifact: {artifact}}}}}"
+
+
+def test_a_scorer_that_can_not_decide_is(folder: Path) -> None:
+    route_artifact.write(folder / "a.cascade", replace(ARTIFACT, prices={}, cascade=True))
+    assert of_cascade(WHOLE, scored("a.cascade"), folder) == []
+    (problem,) = of_cascade(WHOLE, scored("a.route"), folder)
+    assert "can not be used, large alone answers" in problem
+    moved = [WHOLE[0], deployment("small", "other"), WHOLE[2]]
+    (problem,) = of_cascade(moved, scored("a.cascade"), folder)
+    assert "was fitted to weak, which is not what small holds: large alone answers" in problem

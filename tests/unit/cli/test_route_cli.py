@@ -100,6 +100,49 @@ def test_a_cheap_model_that_fails_is_not_routed_to(price_map: Path, tmp_path: Pa
     assert "Verdict: do not route" in done.stdout
 
 
+def answered(path: Path, count: int, seed: int, spoken: int = 0) -> Path:
+    """Labelled prompts with the small model's answers, but for the first ``spoken``: it is sorry where it is wrong."""
+    rows = [json.loads(line) for line in labelled(path, count, seed).read_text().splitlines()]
+    for row in rows[spoken:]:
+        row["answers"] = {"small": "It is 42." if row["correct"]["small"] else "I am sorry, I can not say that"}
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def test_a_cascade_is_fitted_to_the_weak_answers_and_certified_anew(price_map: Path, tmp_path: Path) -> None:
+    file, out = answered(tmp_path / "rows.jsonl", 3000, 1, spoken=7), tmp_path / "a.cascade"
+    prices = ("--epsilon", 0.03, "--price-map", price_map)
+    done = run("fit", file, "--out", out, "--cascade", "small", *prices)
+    assert done.exit_code == 0, done.output
+    assert "7 of 3,000 prompts have no text that small answered: left out." in done.stderr
+    told = " ".join(done.stdout.split())
+    assert "A cascade: small answers first and is paid for; what is not taken large answers." in told
+    assert "of prompts keep the weak answer" in told
+    head = json.loads(run("show", out, "--price-map", price_map, "--json").stdout)
+    assert (head["kind"], list(head["models"]), head["reopened"]) == ("cascade", ["small", "large"], None)
+    later = answered(tmp_path / "later.jsonl", 1500, 2)
+    done = run("certify", out, later, "--out", out, *prices, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["kind"] == "cascade"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--cascade", "large"), "no prompt has the text that large answered"),
+        (("--cascade", "nobody"), "--cascade: 'nobody' has no labels; the file has small, large"),
+        (("--cascade", "small", "--strong", "small"), "--strong: name the one model that answers what small does not"),
+    ],
+)
+def test_a_cascade_that_can_not_be_fitted_says_why(
+    price_map: Path, tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    file = answered(tmp_path / "rows.jsonl", 50, 1)
+    done = run("fit", file, "--out", tmp_path / "a", *options, "--price-map", price_map)
+    assert done.exit_code == 2
+    assert said in done.output
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -241,6 +241,7 @@ def test_problems_in_included_files_name_these_files(folder: Path) -> None:
         ("cascade: {weak: a, strong: a, verify: [schema]}", "names one model twice"),
         ("cascade: {weak: a, strong: b, verify: [agreement]}", "needs both `agrees_with` and `agreement` in `verify`"),
         ("cascade: {weak: a, strong: b, verify: [schema], agrees_with: c}", "or neither; write the other, too"),
+        ("cascade: {weak: a, strong: b, verify: [scorer]}", "needs both `artifact` and `scorer` in `verify`"),
         ("artifact: x, cascade: {weak: a, strong: b, verify: [schema]}", "has a cascade beside `artifact`"),
     ],
 )

@@ -99,7 +99,7 @@ def test_what_the_policy_before_names_is_kept_for_the_requests_under_way(tmp_pat
     assert (made_at(artifacts, "a.route"), made_at(artifacts, "b.route")) == (1000.0, 1000.0)
     artifacts.look(policy("b.route"))
     assert artifacts.of("a.route") is NOT_READ
-    assert list(artifacts._known) == ["b.route"]
+    assert list(artifacts._known) == [("b.route", False)]
 
 
 def test_one_that_has_not_changed_is_not_read_again(tmp_path: Path) -> None:
@@ -135,6 +135,19 @@ def test_what_can_not_be_used_is_told_once_and_keeps_no_other_from_being_read(
     put(tmp_path, "none.route", 2000.0)
     artifacts.look(policy(*names))
     assert made_at(artifacts, "none.route") == 2000.0
+
+
+def test_a_cascade_s_is_no_router_s_and_the_other_way_round(tmp_path: Path) -> None:
+    put(tmp_path, "a.route", 1000.0)
+    route_artifact.write(tmp_path / "a.cascade", replace(ARTIFACT, cascade=True))
+    for name, cascade in (("a.route", False), ("a.cascade", True)):
+        assert route_artifacts.load(tmp_path / name, NO_PRICES, cascade=cascade).holds
+        assert "--cascade" in (route_artifacts.load(tmp_path / name, NO_PRICES, cascade=not cascade).problem or "")
+    artifacts = RouteArtifacts(tmp_path, NO_PRICES)
+    lever = "{mode: on, cascade: {weak: a, strong: b, verify: [scorer], artifact: a.cascade}}"
+    artifacts.look(parse(f"routes: [{{name: r, match: {{model: m}}, levers: {{routing: {lever}}}}}]"))
+    assert artifacts.of("a.cascade", cascade=True).holds
+    assert artifacts.of("a.cascade") is NOT_READ
 
 
 def test_another_price_voids_it(tmp_path: Path) -> None:

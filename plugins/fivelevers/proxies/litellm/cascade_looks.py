@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fivelevers import metrics
 from fivelevers.engine import Plan
@@ -17,6 +17,9 @@ from fivelevers.proxies.litellm import reading
 from fivelevers.proxies.litellm.reading import mapping
 from fivelevers.proxies.litellm.state import State
 from fivelevers.tools import tools_of
+
+if TYPE_CHECKING:
+    from fivelevers.levers.routing.scorer import Scorer
 
 LEVER: Final = "routing"
 _WHOLE: Final = frozenset({"stop", "tool_calls", "function_call"})
@@ -35,10 +38,12 @@ class Looks:
     tools: Tools
     validators: bool
     agreement: bool
+    scorer: Scorer | None = None
 
     @property
     def any(self) -> bool:
-        return self.schema is not None or bool(self.tools) or self.validators or self.agreement
+        asked = (self.schema is not None, self.tools, self.validators, self.agreement, self.scorer)
+        return any(asked)
 
     async def distrust(self, response: Any, second: Any) -> str | None:
         """Why an answer is not to be taken, in a word; None where all that could be looked at is good.
@@ -50,7 +55,8 @@ class Looks:
             return "incomplete"
         if self.agreement and (second is None or not agree(output, reading.output_of(second))):
             return "agreement"
-        found = [said for said in (self._fits(output), await self._validated(output)) if said is not None]
+        looked = (self._fits(output), self._scored(output), await self._validated(output))
+        found = [said for said in looked if said is not None]
         bad = next((name for name, good in found if not good), None)
         return bad or (None if found or self.agreement else "unverified")
 
@@ -61,6 +67,12 @@ class Looks:
         else:
             found = answers_schema(self.schema, output) if self.schema is not None else None
         return None if found is None else ("schema", _good(found))
+
+    def _scored(self, output: Output) -> tuple[str, bool] | None:
+        """By what was learned of such answers: of texts alone."""
+        if self.scorer is None or output.tool_calls:
+            return None
+        return "scorer", self.scorer.takes(output.text)
 
     async def _validated(self, output: Output) -> tuple[str, bool] | None:
         """By the route's validators, in a thread: they may be anybody's code."""
@@ -74,7 +86,7 @@ class Looks:
         return None if told.outcome is Outcome.UNKNOWN else ("validators", told.outcome is Outcome.SUCCESS)
 
 
-def looks(plan: Plan, params: Mapping[str, Any], state: State) -> Looks:
+def looks(plan: Plan, params: Mapping[str, Any], state: State, scorer: Scorer | None) -> Looks:
     """Those that the policy asks for and that this request allows. ``params``: of a chat completion."""
     settings = plan.route.levers.routing.cascade
     asked = settings.verify if settings is not None else ()
@@ -86,6 +98,7 @@ def looks(plan: Plan, params: Mapping[str, Any], state: State) -> Looks:
         tools=tools_of(params) if by_schema or plan.route.validators else {},
         validators="validators" in asked and bool(plan.route.validators),
         agreement="agreement" in asked,
+        scorer=scorer,
     )
 
 

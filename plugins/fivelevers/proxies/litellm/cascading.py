@@ -26,6 +26,7 @@ from fivelevers.policy import CascadeSwitch
 from fivelevers.prices import Usage
 from fivelevers.proxies.litellm import flight
 from fivelevers.proxies.litellm.cascade_looks import Looks, looks
+from fivelevers.proxies.litellm.cascade_scorer import scorer_of
 from fivelevers.proxies.litellm.marking import marking
 from fivelevers.proxies.litellm.own_calls import router
 from fivelevers.proxies.litellm.pinning import pinning
@@ -76,9 +77,10 @@ class Cascading:
 
     def begin(self, call: Call) -> Begun:
         """What is done about a call. Does not wait: a stream's headers are sent before its answer is known."""
-        why = self._idle()
-        what = looks(self.plan, call.params, self.state)
-        strong = None
+        why, scorer, strong = self._idle(), None, None
+        if why is None and "scorer" in self.settings.verify:
+            scorer, why = scorer_of(self.plan, self._body, self.settings, self.state)
+        what = looks(self.plan, call.params, self.state, scorer)
         if why is None:
             strong, why = self._affordable(call, what)
         self._say("weak-first" if strong is not None else f"strong-only:{why}")

@@ -6,8 +6,11 @@ import numpy as np
 
 from fivelevers.levers.routing.examples import Examples
 from fivelevers.levers.routing.features import features_of
+from fivelevers.levers.routing.scorer import cascaded, looked_at
 
 CHANCES = {"greetings": (0.97, 0.97), "law": (0.45, 0.9), "riddles": (0.2, 0.25)}
+SURE, SORRY = "It is done: 42.", "I am sorry, I can not say"
+SHOWS = 0.97
 _WORDS = {
     "greetings": "hello thanks morning friend welcome nice day",
     "law": "statute court appeal clause liability tort party",
@@ -24,3 +27,11 @@ def examples(count: int, *, seed: int, chances: dict[str, tuple[float, float]] =
     chars = np.array([len(text) for text in texts], float)
     cost_usd = (100 + chars)[:, None] * np.array([0.02e-4, 1e-4])
     return Examples(("weak", "strong"), [features_of(text) for text in texts], routes, chars, success, cost_usd)
+
+
+def cascade_examples(count: int, *, seed: int) -> Examples:
+    """Those of a cascade whose weak model mostly shows where it is wrong: it is sorry then."""
+    pair, rng = examples(count, seed=seed), np.random.default_rng(seed + 1)
+    told = [right if rng.random() < SHOWS else not right for right in pair.success[:, 0] > 0]
+    looks = [looked_at(one, "", SURE if sure else SORRY) for one, sure in zip(pair.features, told, strict=True)]
+    return cascaded(pair, looks)
