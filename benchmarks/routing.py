@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +109,12 @@ def _measured(args: argparse.Namespace) -> Figures:
     data = load(args.data, [args.weak, args.strong] if args.weak else [], prices)
     result: Figures = {"data": data.name, "prompts": len(data.texts), "left_out": data.left_out}
     result |= {"models": list(data.examples.models), "train": args.train}
+    if args.cascade:
+        data = looked(data, answers(args.answers, args.weak, data.texts))
     if args.certify:
         return result | certified(data, args)
     if args.cascade:
-        texts = answers(args.answers, args.weak, data.texts)
-        return result | {"policies": {"fivelevers": cascade(data, texts, args.seeds)}, "seeds": args.seeds}
+        return result | {"policies": {"fivelevers": cascade(data.examples, args.seeds)}, "seeds": args.seeds}
     if not args.weak:
         return result | among_all(data)
     nearest = None if args.no_knn else Nearest(data)
@@ -158,7 +160,7 @@ def _mean(runs: list[dict[str, float]]) -> Figures:
 
 def certified(data: Labelled, args: argparse.Namespace) -> Figures:
     """Certificates of many splits, each held against the prompts that neither fitted nor calibrated it."""
-    promise, groups = Promise(args.epsilon, bound=args.bound), groups_of(data.examples.features)
+    promise, groups = Promise(args.epsilon, bound=args.bound), groups_of(data.examples.plain.features)
     shares = args.train / len(data.texts), args.calibration / len(data.texts)
     if sum(shares) >= 1:
         raise ValueError(f"{len(data.texts):,} prompts are too few to train, calibrate and report; lower --calibration")
@@ -189,12 +191,16 @@ def certified(data: Labelled, args: argparse.Namespace) -> Figures:
     }
 
 
-def cascade(data: Labelled, texts: list[str], seeds: int) -> Figures:
-    """Each prompt's look by a model that was fitted to the other parts."""
+def looked(data: Labelled, texts: list[str]) -> Labelled:
+    """The same prompts for a cascade. ``texts``: what the cheap model answered."""
     pair = data.examples
     looks = [looked_at(one, *both) for one, *both in zip(pair.features, data.texts, texts, strict=True)]
-    examples = cascaded(pair, looks)
-    runs = []
+    return replace(data, examples=cascaded(pair, looks))
+
+
+def cascade(examples: Examples, seeds: int) -> Figures:
+    """Each prompt's look by a model that was fitted to the other parts."""
+    pair, runs = examples.plain, []
     for seed in track(range(seeds), description="splits", transient=True):
         part = np.random.default_rng(seed).permutation(len(pair)) % FOLDS
         success = np.zeros_like(pair.success)
