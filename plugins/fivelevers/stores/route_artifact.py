@@ -89,6 +89,7 @@ def header(artifact: Artifact) -> dict[str, Any]:
         "report": artifact.report and asdict(artifact.report),
         "mix": asdict(artifact.mix),
         "routes": list(artifact.model.routes),
+        "shrunk_weight": artifact.model.shrunk_weight,
         "curve": [asdict(point) for point in made.curve],
         "overview": artifact.overview and asdict(artifact.overview),
     }
@@ -115,7 +116,7 @@ def _artifact(head: Mapping[str, Any], arrays: bytes) -> Artifact:
         made_at=datetime.fromisoformat(head["made_at"]).timestamp(),
         fitted_on=head["fitted_on"],
         certificate=_certificate(head),
-        model=_model(tuple(head["models"]), head["routes"], found),
+        model=_model(head, found),
         mix=Mix(tuple(head["mix"]["cuts"]), tuple(head["mix"]["most"])),
         prices={name: _token_price(price) for name, price in head["models"].items()},
         seen=found["seen"],
@@ -154,14 +155,15 @@ def _token_price(found: Mapping[str, str] | None) -> TokenPrice | None:
     return TokenPrice(Decimal(found["input_usd_per_token"]), Decimal(found["output_usd_per_token"]))
 
 
-def _model(models: tuple[str, ...], routes: list[str], found: Mapping[str, Any]) -> Model:
+def _model(head: Mapping[str, Any], found: Mapping[str, Any]) -> Model:
     return Model(
-        models=models,
-        routes={route: at for at, route in enumerate(routes)},
+        models=tuple(head["models"]),
+        routes={route: at for at, route in enumerate(head["routes"])},
         shrunk=found["shrunk"],
         surface_mean=found["surface_mean"],
         surface_spread=found["surface_spread"],
         weights=Weights(*(found[f"weights_{name}"] for name in ("constant", "routes", "surface", "words"))),
+        shrunk_weight=head.get("shrunk_weight", 0.5),
         usd_fixed=found["usd_fixed"],
         usd_per_char=found["usd_per_char"],
     )

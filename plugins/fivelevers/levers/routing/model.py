@@ -2,6 +2,7 @@
 
 The chance is the mean of two estimates that err differently: the share of right answers on the route, drawn towards
 that of all routes where the route has few labels; and a logistic regression on the prompt's words, surface and route.
+Where an answer was looked at, the regression alone tells: that says more than how often its route is answered rightly.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Weights:
 class Model:
     """``routes``: the row of each known route. ``shrunk``: its share of right answers, a column for each model.
 
-    An answer costs ``usd_fixed``, a row for each route, and ``usd_per_char`` for each character of the prompt.
+    ``shrunk_weight``: its weight in the chance, that of the regression being the rest. An answer costs ``usd_fixed``, a
+    row for each route, and ``usd_per_char`` for each character of the prompt.
     """
 
     models: tuple[str, ...]
@@ -43,6 +45,7 @@ class Model:
     weights: Weights
     usd_fixed: Floats
     usd_per_char: Floats
+    shrunk_weight: float = 0.5
 
     def success(self, features: Features, route: str) -> Floats | None:
         """The chance of each model to answer rightly; None on a route without labels: nothing is known there."""
@@ -53,7 +56,8 @@ class Model:
         logit = weights.constant + weights.routes[at] + self._standard(features) @ weights.surface
         if features.words.size:
             logit = logit + weights.words[features.words].sum(axis=0, dtype=float) / np.sqrt(features.words.size)
-        chance: Floats = (self.shrunk[at] + 1 / (1 + np.exp(-logit))) / 2
+        told = 1 / (1 + np.exp(-logit))
+        chance: Floats = told + self.shrunk_weight * (self.shrunk[at] - told)
         return chance
 
     def cost_usd(self, route: str, chars: float) -> Floats | None:

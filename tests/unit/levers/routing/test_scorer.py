@@ -20,7 +20,7 @@ from tests.unit.levers.routing.made_up import SORRY, SURE, cascade_examples
 EXAMPLES = cascade_examples(4000, seed=3)
 EVERY = np.arange(4000)
 SPLIT = Split(EVERY[:1600], EVERY[1600:3600], EVERY[3600:])
-PROMPT, CELL = "hello friend nice day", "greetings"
+PROMPT, CELL = "court appeal clause", "law"
 
 
 @pytest.fixture(scope="module")
