@@ -12,7 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from fivelevers.cli import app
 from tests.wire import cascades
 from tests.wire.proxy import ACME, PATHS, Proxy, Reply, wait_for
 
@@ -39,6 +41,10 @@ def ask(proxy: Proxy, alias: str, prompt: str = SUM, api: str = "chat", **more: 
     headers = more.pop("headers", {})
     answer = post(proxy, api, body_of(api, alias, prompt, **more), **headers)
     return Reply(answer.raise_for_status().text, answer.headers)
+
+
+def explained(proxy: Proxy, request_id: str) -> str:
+    return CliRunner().invoke(app, ["explain", "route", request_id, "--ledger", proxy.stack.ledger_url]).output
 
 
 def saved(proxy: Proxy, row: Any) -> list[tuple[str, str, int]]:
@@ -150,6 +156,7 @@ def test_an_answer_is_taken_that_looks_like_the_right_ones_of_the_benchmark(
         reply = ask(quiet, cascades.SCORED, prompt, api, stream=stream)
         assert reply.headers[SAID] == ("weak-first" if stream else said)
         assert [row["model"] for row in quiet.attempts(reply.request_id, len(models))] == models
+        assert f"({said})" in wait_for(lambda: explained(quiet, reply.request_id), lambda found: "sent to" in found)  # noqa: B023
 
 
 @pytest.mark.parametrize(("alias", "why", "headers"), [

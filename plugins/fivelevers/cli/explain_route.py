@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from fivelevers.cli.explain_cascade import why
 from fivelevers.cli.logs import AsJson
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir, ledger_url
 from fivelevers.cli.tables import money
@@ -99,7 +100,7 @@ def _of_decision(one: Routed) -> Iterator[str]:
         yield f"  {one.model} answers, since shadow changes nothing. Decided on: {one.chosen} ({one.reason})"
     else:
         yield f"  sent to {one.model} ({one.reason})"
-    yield f"  why: {_WHY.get(one.reason, one.reason)}"
+    yield f"  why: {why(one.reason, _WHY) or _WHY.get(one.reason, one.reason)}"
     if one.point is not None and one.threshold is not None:
         yield f"  {_grounds(one, one.point, one.threshold)}"
     if one.chosen is not None and one.chosen != one.strong:
@@ -125,8 +126,13 @@ def _of_attempt(one: Tried) -> str:
     cost = "cost unknown" if one.cost_usd is None else f"cost {money(one.cost_usd)}"
     if one.charged_to:
         return f"{_when(one.at)}  {one.provider}/{one.model} {end}, {cost}: the lever's own call, to compare"
-    saved = f", lever 4 saved {money(one.saved_usd)}" if one.saved_usd is not None else ""
-    return f"{_when(one.at)}  {one.provider}/{one.model} {end}, {cost}{saved}"
+    return f"{_when(one.at)}  {one.provider}/{one.model} {end}, {cost}{_saved(one.saved_usd)}"
+
+
+def _saved(usd: Decimal | None) -> str:
+    if usd is None:
+        return ""
+    return f", lever 4 saved {money(usd)}" if usd >= 0 else f": thrown away, lever 4 lost {money(-usd)}"
 
 
 def _when(at: float) -> str:

@@ -143,6 +143,7 @@ class LookedUp:
 class Routed:
     """Where lever 4 sent one request, or sent it again after an attempt failed, and why (a word of docs/routing.md).
 
+    Of a cascade, ``model`` and ``strong`` are aliases, and ``reason`` is what its header says in the end.
     ``task``: the cell of the artifact. ``chosen``: the model that the artifact decided on, None where nothing was
     decided; ``model`` had it in the end. ``gain`` and ``saved_usd`` are what was expected of the choice;
     ``threshold`` is the policy that was certified, ``point`` the one from which on the prompt leaves the strong model.

@@ -70,6 +70,27 @@ def test_a_margin_is_told_in_points(url: str) -> None:
     assert "right 5.0 points more often\n" in said
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("weak", "its answer was looked at, and taken"),
+        ("escalated:scorer", "the weak model's answer looks like answers that were wrong too often"),
+        ("strong-only:too-dear", "the weak model was not asked: its answer and the look cost too much"),
+        ("strong-only:stale", "the weak model was not asked: a price or a model has changed"),
+    ],
+)
+def test_a_cascade_says_whose_answer_was_given_and_why(url: str, reason: str, words: str) -> None:
+    bare = {"chosen": None, "gain": None, "saved_usd": None, "point": None, "threshold": None, "artifact": None}
+    told = explain(url, routed("r1", reason=reason, **bare)).output
+    assert f"({reason})" in told
+    assert f"why: {words}" in told
+
+
+def test_a_weak_answer_that_nobody_got_is_a_loss(url: str) -> None:
+    lost = (Saving("routing", Basis.OBSERVED, Decimal("-0.00028")),)
+    assert "thrown away, lever 4 lost $0.0003" in explain(url, attempt(request_id="r1", savings=lost)).output
+
+
 def test_what_was_not_decided_and_what_is_not_there(url: str) -> None:
     result = explain(url, attempt(request_id="r1"))
     assert (result.exit_code, "lever 4 decided nothing" in result.output) == (1, True)

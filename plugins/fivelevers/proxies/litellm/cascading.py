@@ -27,6 +27,7 @@ from fivelevers.prices import Usage
 from fivelevers.proxies.litellm import flight
 from fivelevers.proxies.litellm.cascade_looks import Looks, looks
 from fivelevers.proxies.litellm.cascade_scorer import scorer_of
+from fivelevers.proxies.litellm.decision import decision
 from fivelevers.proxies.litellm.marking import marking
 from fivelevers.proxies.litellm.own_calls import router
 from fivelevers.proxies.litellm.pinning import pinning
@@ -83,7 +84,10 @@ class Cascading:
         what = looks(self.plan, call.params, self.state, scorer)
         if why is None:
             strong, why = self._affordable(call, what)
-        self._say("weak-first" if strong is not None else f"strong-only:{why}")
+        if strong is not None:
+            self._say("weak-first")
+        else:
+            self._decided(f"strong-only:{why}")
         return Begun(call, what, strong)
 
     def _idle(self) -> str | None:
@@ -105,7 +109,7 @@ class Cascading:
         found = None
         if begun.strong is not None:
             found, why = await self._tried(begun.call, begun.what, begun.strong)
-            self._say("weak" if found is not None else f"escalated:{why}")
+            self._decided("weak" if found is not None else f"escalated:{why}")
         return found if found is not None else await self._strong(begun.call)
 
     async def stream(self, begun: Begun) -> AsyncIterator[Any]:
@@ -125,6 +129,13 @@ class Cascading:
             await task
         finally:
             task.cancel()
+
+    def _decided(self, what: str) -> None:
+        """For the header, and for `fivelevers explain`: of a stream, the header is sent before."""
+        self._say(what)
+        if what != "strong-only:off":
+            model = self.settings.weak if what == "weak" else self.settings.strong
+            self.state.meter.record(decision(self.plan, what, model, self.settings.strong))
 
     def _say(self, what: str) -> None:
         if self.said != what:

@@ -7,8 +7,6 @@ again for the same request.
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -23,7 +21,7 @@ from fivelevers.levers.routing.needs import Needs, needs_of
 from fivelevers.levers.routing.prompt import Tie, goes_on, prompt_of, tie_of
 from fivelevers.metering.event import Routed
 from fivelevers.order import Mode
-from fivelevers.policy import end_user_digest
+from fivelevers.proxies.litellm.decision import decision as decision_of
 from fivelevers.proxies.litellm.moving import moving_usd
 from fivelevers.proxies.litellm.pinning import left
 from fivelevers.proxies.litellm.state import State
@@ -198,18 +196,9 @@ class Routing:
         point = None if decision is None else decision.point
         known = artifact is not None and self.asked.task in artifact.model.routes
         chosen = None if artifact is None else artifact.certificate.chosen
-        return Routed(
-            event_id=uuid.uuid4().hex,
-            request_id=plan.request_id,
-            at=time.time(),
-            route=plan.route.name,
-            tenant=plan.tenant,
-            end_user=end_user_digest(plan.caller.end_user) if plan.caller.end_user else None,
-            mode=plan.mode(LEVER).value,
-            reason=reason.removeprefix("shadow "),
-            model=model,
-            strong=self.strong,
-            task=self.asked.task if known else "",  # else it is whatever a client wrote
+        task = self.asked.task if known else ""  # else it is whatever a client wrote
+        return replace(
+            decision_of(plan, reason.removeprefix("shadow "), model, self.strong, task),
             chosen=None if decision is None else decision.model,
             gain=None if decision is None else decision.gain,
             saved_usd=None if decision is None else decision.saved_usd,
