@@ -52,6 +52,12 @@ def test_benchmark_fit_certify_show(quiet: Proxy, tmp_path: Path) -> None:
     fitted = run(["route", "fit", str(out), "--out", str(artifact), "--json"])
     assert fitted.exit_code == 1, fitted.output  # 60 prompts prove nothing
     assert json.loads(fitted.stdout)["verdict"] != "route"
+    assert all(set(one["answers"]) == set(NAMES.values()) and all(one["answers"].values()) for one in lines(out))
+    looks = tmp_path / "sums.cascade"
+    scorer = run(["route", "fit", str(out), "--cascade", NAMES[SMALL], "--out", str(looks), "--json"])
+    assert scorer.exit_code == 1, scorer.output
+    told = json.loads(scorer.stdout)
+    assert (told["kind"], told["strong"], told["fitted_on"] + told["tested"] > 40) == ("cascade", NAMES[LARGE], True)
     later = tmp_path / "later.jsonl"
     assert run(words(quiet, sums.write(tmp_path / "more.jsonl", 20, 2), later, *CHECK)).exit_code == 0
     again = run(["route", "certify", str(artifact), str(later), "--out", str(artifact)])
