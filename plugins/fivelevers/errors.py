@@ -117,6 +117,18 @@ class CalibrationError(FiveLeversError):
     """A calibration, or what one shall be made of, can not be used."""
 
 
+class QuantizationError(FiveLeversError):
+    """A checkpoint, a server or a gate's evidence can not be used."""
+
+
+class ServerError(QuantizationError):
+    """A model's server does not answer, or not as such a server does. ``status``: that of HTTP, where it refuses."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class ValidatorError(FiveLeversError):
     """A validator could not judge; it names the validator and says nothing of the answer."""
 

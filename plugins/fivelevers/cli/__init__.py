@@ -15,6 +15,7 @@ from fivelevers.cli.down import down
 from fivelevers.cli.explain import app as explain
 from fivelevers.cli.ext_proc import ext_proc
 from fivelevers.cli.forget import forget
+from fivelevers.cli.fp8 import app as fp8
 from fivelevers.cli.judge import app as judge
 from fivelevers.cli.lane import lane
 from fivelevers.cli.off import off
@@ -41,6 +42,7 @@ app.add_typer(explain, name="explain")
 app.add_typer(calibrate, name="calibrate")
 app.add_typer(judge, name="judge")
 app.add_typer(route, name="route")
+app.add_typer(fp8, name="fp8")
 app.add_typer(cache, name="cache")
 app.add_typer(batch, name="batch")
 app.command()(lane)

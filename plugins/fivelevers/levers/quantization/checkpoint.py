@@ -67,6 +67,8 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
 
 def scheme_of(config: Mapping[str, Any]) -> Scheme:
     """By `quantization_config`; ModelOpt writes `quant_algo` into hf_quant_config.json instead: hand that in."""
+    if "builder_config" in config or "pretrained_config" in config:
+        return Scheme("TensorRT-LLM engine", warning=f"a TensorRT-LLM engine is not our recipe's; {_LOSES}")
     found = config.get("quantization_config") or config.get("quantization")
     if not found:
         return BF16

@@ -70,7 +70,7 @@ def fit(weights_bytes: int, shape: Shape, gpu: Gpu, *, gpus: int, context: int, 
     a_sequence = shape.kv_bytes_per_token * context / GIB / gpus
     weights = weights_bytes / GIB / gpus
     left = USABLE * gpu.memory_gib - weights - SPARE_GIB
-    return Fit(weights, a_sequence * concurrency, gpu.memory_gib, max(0, int(left / a_sequence)))
+    return Fit(weights, a_sequence * concurrency, gpu.memory_gib, max(0, int(left / a_sequence) if a_sequence else 0))
 
 
 @dataclass(frozen=True, slots=True)
