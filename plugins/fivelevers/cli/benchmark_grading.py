@@ -42,6 +42,10 @@ class Grading:
         """Raises CalibrationError, OSError."""
         if judge is not None:
             return self._judge(calls, judge)
+        return self.checks(route)
+
+    def checks(self, route: Route | None) -> Checks:
+        """Without a judge. Raises CalibrationError, OSError."""
         if self.rubric is not None or self.labels is not None:
             raise CalibrationError("--judge: is missing; --rubric and --labels are for a model that judges")
         validators = self._validators() or (() if self._own else route.validators if route is not None else ())

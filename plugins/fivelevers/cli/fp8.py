@@ -5,7 +5,9 @@ from __future__ import annotations
 import typer
 
 from fivelevers.cli.fp8_check import check
+from fivelevers.cli.fp8_gate import gate
 from fivelevers.cli.fp8_recipe import manifest, recipe
+from fivelevers.cli.fp8_register import register, rollback
 from fivelevers.cli.fp8_serve import serve
 
 _HELP = "Quantise a model of your own, and prove that it is as good (lever 5)."
@@ -26,3 +28,6 @@ app.command("check")(check)
 app.command("recipe")(recipe)
 app.command("manifest")(manifest)
 app.command("serve")(serve)
+app.command("gate")(gate)
+app.command("register")(register)
+app.command("rollback")(rollback)
