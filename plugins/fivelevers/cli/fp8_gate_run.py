@@ -19,8 +19,8 @@ from fivelevers.cli.benchmark_prompts import drawn, of_file, of_ledger, of_recor
 from fivelevers.cli.fp8_samples import scored_of
 from fivelevers.cli.fp8_told import config_of
 from fivelevers.cli.logs import progress
-from fivelevers.errors import QuantizationError
-from fivelevers.fp8_gate.asking import Asking, Role
+from fivelevers.errors import QuantizationError, ServerError
+from fivelevers.fp8_gate.asking import WAITS_S, Asking, Role
 from fivelevers.fp8_gate.run import Evidence, Gate
 from fivelevers.levers.quantization.checkpoint import scheme_of
 from fivelevers.levers.quantization.economics import Economics, economics
@@ -170,12 +170,14 @@ class Run:
             check_lines(self.grading, cases)
             items = self._items(cases, known, manifest, journal)
             found = await self._asked(route, servers, known, cases, journal)
-            again = await self._known(servers)
+            try:
+                _unchanged(known, await self._known(servers))
+            except ServerError as error:
+                found.ended.append(str(error))
         finally:
             for server in {id(one): one for one in servers.values()}.values():
                 await server.close()
             journal.close()
-        _unchanged(known, again)
         return self._judged(found, known, measured, manifest, items)
 
     def tell(self, found: Gated, picture: Path | None, *, as_json: bool) -> None:
@@ -255,7 +257,7 @@ class Run:
         slots[Role.AGAIN] = slots[Role.BASELINE]
         found = Evidence()
         if cases:
-            asking = Asking(servers, models, journal.add, self.max_tokens, slots)
+            asking = Asking(servers, models, journal.add, self.max_tokens, slots, WAITS_S)
             asking.replay(journal.found)
             made = Gate(asking, self.grading.checks(route), self.repeat, self.texts, 2 * self.servers.concurrency)
             with progress("asking", len(cases)) as told:

@@ -18,6 +18,7 @@ from fivelevers.route_benchmark.cases import PATHS, Case
 
 _ITS_OWN: Final = frozenset({400, 413, 422})  # the item's fault, or the model's: an answer that is wrong
 _NEVER: Final = frozenset({401, 403, 404})
+WAITS_S: Final = (1.0, 5.0, 20.0)
 GONE_AFTER: Final = 5  # failures in a row, all tries of each: a server that does not come back while somebody waits
 
 
@@ -60,7 +61,7 @@ class Asking:
     write: Callable[[Mapping[str, Any]], None]
     max_tokens: int
     slots: Mapping[Role, asyncio.Semaphore]
-    waits_s: Sequence[float] = (1.0, 5.0, 20.0)
+    waits_s: Sequence[float]
     gone: dict[str, str] = field(default_factory=dict)
     _failed: dict[str, int] = field(default_factory=dict)
     _known: dict[tuple[str, str], Answered] = field(default_factory=dict)

@@ -13,7 +13,7 @@ NAMES: Final = ("input_cost_per_token", "output_cost_per_token", "cache_read_inp
 
 
 def deployment(found: Gated, registration: str, group: str, *, key: str = "") -> dict[str, Any]:
-    """As it stands in LiteLLM's ``model_list``. ``key``: how the config has the server's key; empty: it asks for none."""
+    """As it stands in ``model_list``. ``key``: how LiteLLM's config has the server's key; empty: it asks for none."""
     params: dict[str, Any] = {
         "model": f"hosted_vllm/{found.candidate.model}",
         "api_base": f"{found.candidate.url}/v1",

@@ -53,8 +53,8 @@ def clash(baseline: Identity, candidate: Identity) -> str | None:
 
 
 def _other_tokens(baseline: Identity, candidate: Identity) -> str | None:
-    for probe in baseline.tokens.keys() & candidate.tokens.keys():
-        if baseline.tokens[probe] != candidate.tokens[probe]:
+    for probe, tokens in baseline.tokens.items():
+        if candidate.tokens.get(probe, tokens) != tokens:
             what = "chat template" if probe == "" else "tokenizer"
             return f"the {what} differs ({probe[:40]!r}): the two are asked different things; serve both with the same"
     return None
