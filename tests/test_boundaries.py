@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "lever_guard",
         "batched",
         "route_benchmark",
+        "fp8_gate",
     ),
     ("lane",),
     ("proxies",),

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from math import log
 from typing import Any
+from zlib import crc32
 
 import uvicorn
 from starlette.applications import Starlette
@@ -28,7 +29,7 @@ from starlette.routing import Route
 
 @dataclass
 class Served:
-    root: str = "llama-bf16"
+    root: str | None = "llama-bf16"
     model: str = "llama"
     version: str = "0.32.0"
     quantization: str | None = None
@@ -48,7 +49,7 @@ SERVED = Served()
 
 
 def _tokens(text: str) -> list[int]:
-    return [len(word) + SERVED.shift for word in re.findall(r"\s+|\S+", text)]
+    return [crc32(word.encode()) % 50_000 + 100 + SERVED.shift for word in re.findall(r"\s+|\S+", text)]
 
 
 def _whole(body: dict[str, Any]) -> str:

@@ -195,7 +195,7 @@ def _told(made: Checked) -> RenderableType:
     parts += [Text(f"Beware: {one}.", style="yellow") for one in made.warnings]
     parts += [Text(f"No: {one}.", style="red") for one in made.problems]
     if not made.problems:
-        parts.append(Text("Next: fivelevers fp8 recipe MODEL"))
+        parts.append(Text(f"Next: fivelevers fp8 {'recipe MODEL' if made.scheme == BF16 else 'serve FOLDER'}"))
     return Group(*parts)
 
 

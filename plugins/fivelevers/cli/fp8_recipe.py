@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,8 @@ from fivelevers.levers.quantization.checkpoint import scheme_of
 from fivelevers.levers.quantization.recipe import MADE_WITH, REQUIREMENTS, refusal, script
 from fivelevers.stores import checkpoint
 from fivelevers.stores.checkpoint import Manifest
+
+_STDERR = 2
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a checkpoint.")]
 
@@ -90,7 +91,7 @@ def _steps(file: Path, model: str, out: Path) -> str:
 def _run(python: str, file: Path) -> None:
     """What it prints goes to stderr. Raises QuantizationError."""
     try:
-        done = subprocess.run([python, str(file)], stdout=sys.stderr, check=False)  # noqa: S603
+        done = subprocess.run([python, str(file)], stdout=_STDERR, check=False)  # noqa: S603
     except OSError as error:
         raise QuantizationError(f"--run: {python} can not be started: {error.strerror}") from error
     if done.returncode:

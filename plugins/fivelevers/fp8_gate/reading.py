@@ -44,15 +44,24 @@ async def tokens_of(server: ModelServer, model: str, messages: Sequence[Any], an
     return None if found is None else found[:MOST_TOKENS]
 
 
-def drift(tokens: Sequence[int], baseline: Spoken, candidate: Spoken) -> Drift | None:
-    """None where one of them leaves a token out."""
+def shared(texts: Sequence[tuple[int, ...]]) -> int:
+    """How many tokens all of them begin with, the first one at least, which has nothing before it: a system prompt
+    would count once for each text.
+    """
+    first, last = min(texts), max(texts)
+    alike = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    return max(1, alike if len(texts) > 1 else 1)
+
+
+def drift(tokens: Sequence[int], baseline: Spoken, candidate: Spoken, *, after: int) -> Drift | None:
+    """Of the tokens ``after`` so many. None where one of them leaves a token out."""
     mine, its, kl = 0.0, 0.0, 0.0
-    for token, one, other in zip(tokens[1:], baseline[1:], candidate[1:], strict=True):
+    for token, one, other in zip(tokens[after:], baseline[after:], candidate[after:], strict=True):
         said = _logprob(one or {}, token), _logprob(other or {}, token)
         if one is None or other is None or said[0] is None or said[1] is None:
             return None
         mine, its, kl = mine - said[0], its - said[1], kl + _kl(one, other)
-    return Drift(len(tokens) - 1, mine, its, kl) if len(tokens) > 1 else None
+    return Drift(len(tokens) - after, mine, its, kl) if len(tokens) > after else None
 
 
 def _logprob(spoken: Mapping[str, Any], token: int) -> float | None:

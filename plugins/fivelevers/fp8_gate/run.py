@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from fivelevers.errors import ServerError
 from fivelevers.fp8_gate.asking import Answered, Asking, Role
-from fivelevers.fp8_gate.reading import drift, read, tokens_of
+from fivelevers.fp8_gate.reading import drift, read, shared, tokens_of
 from fivelevers.levers.quantization.drift import Drift
 from fivelevers.levers.quantization.gate import Scored
 from fivelevers.request import Api
@@ -97,32 +97,29 @@ class Gate:
             found.scored.append(Scored(name, item.case.route, baseline, candidate, again))
 
     async def _texts(self, items: Sequence[Item]) -> list[Drift]:
-        """Of the first that qualify; a server that does not tell ends it."""
+        """Of the first that qualify; none where the servers do not tell."""
         able = [item for item in items if item.case.api is Api.CHAT and _said(item)][: self.read]
-        found: list[Drift] = []
-        for item in able:
-            if self.asking.gone:
-                break
-            try:
-                one = await self._drift(item)
-            except ServerError:
-                break
-            if one is None:
-                break
-            found.append(one)
-        return found
+        try:
+            tokens = [one for item in able if (one := await self._tokens(item))]
+            if not tokens:
+                return []
+            after = shared(tokens)
+            found = [await self._drift(one, after) for one in tokens]
+        except ServerError:
+            return []
+        return [one for one in found if one is not None]
 
-    async def _drift(self, item: Item) -> Drift | None:
-        asking, messages = self.asking, item.case.body["messages"]
-        server, model = asking.servers[Role.BASELINE], asking.models[Role.BASELINE]
-        tokens = await tokens_of(server, model, messages, item.answers[Role.BASELINE].output.text)
-        if not tokens:
-            return None
-        roles = (Role.BASELINE, Role.CANDIDATE)
+    async def _tokens(self, item: Item) -> tuple[int, ...] | None:
+        said = item.answers[Role.BASELINE].output.text
+        server, model = self.asking.servers[Role.BASELINE], self.asking.models[Role.BASELINE]
+        return await tokens_of(server, model, item.case.body["messages"], said)
+
+    async def _drift(self, tokens: Sequence[int], after: int) -> Drift | None:
+        asking, roles = self.asking, (Role.BASELINE, Role.CANDIDATE)
         spoken = await asyncio.gather(*(read(asking.servers[one], asking.models[one], tokens) for one in roles))
         if spoken[0] is None or spoken[1] is None:
             return None
-        return drift(tokens, spoken[0], spoken[1])
+        return drift(tokens, spoken[0], spoken[1], after=after)
 
 
 def _said(item: Item) -> bool:

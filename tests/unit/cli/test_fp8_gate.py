@@ -219,7 +219,7 @@ def test_what_the_servers_refuse_is_wrong_for_both(serve: Serve, tmp_path: Path)
         ({"root": "llama-bf16"}, "both serve llama-bf16"),
         ({"root": "other"}, "both run an unquantised model"),
         ({**FP8, "shift": 1}, "the tokenizer differs ('Hello world')"),
-        ({**FP8, "started": "1700000000.00"}, "are one process"),
+        ({**FP8, "root": None, "started": "1700000000.00"}, "are one process"),
         ({**FP8, "model": "mistral"}, "'llama' is not clear; it has mistral"),
     ],
 )

@@ -43,10 +43,11 @@ def clash(baseline: Identity, candidate: Identity) -> str | None:
     """Why these two can not be compared, by name; None where nothing speaks against it."""
     if baseline.addresses & candidate.addresses and baseline.model == candidate.model:
         return f"{baseline.url} and {candidate.url} are one server: {', '.join(sorted(baseline.addresses))}"
-    if baseline.process is not None and baseline.process == candidate.process and baseline.model == candidate.model:
-        return f"{baseline.url} and {candidate.url} are one process, started at {baseline.process}"
     if baseline.root is not None and baseline.root == candidate.root:
         return f"both serve {baseline.root}; name a server of the other checkpoint"
+    unnamed = baseline.root is None or candidate.root is None  # two may have been started in the same moment
+    if unnamed and baseline.process is not None and baseline.process == candidate.process:
+        return f"{baseline.url} and {candidate.url} are one process, started at {baseline.process}"
     if baseline.tells and candidate.tells and baseline.quantization == candidate.quantization:
         return f"both run {baseline.quantization or 'an unquantised model'}; one of them has to be the quantised one"
     return _other_tokens(baseline, candidate)
