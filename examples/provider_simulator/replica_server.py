@@ -23,6 +23,7 @@ from examples.provider_simulator.prices import Catalogue, Model
 from examples.provider_simulator.replicas import Replica
 
 _TIER = "strong"
+_CONTEXT = 131_072
 
 
 def routes() -> list[Route]:
@@ -30,6 +31,7 @@ def routes() -> list[Route]:
         Route("/replica/{name}/v1/chat/completions", _endpoint(CHAT), methods=["POST"]),
         Route("/replica/{name}/v1/responses", _endpoint(RESPONSES), methods=["POST"]),
         Route("/replica/{name}/v1/models", _models, methods=["GET"]),
+        Route("/replica/{name}/version", _version, methods=["GET"]),
         Route("/replica/{name}/health", _health, methods=["GET"]),
         Route("/replica/{name}/metrics", _metrics, methods=["GET"]),
     ]
@@ -42,7 +44,7 @@ class _Served(Catalogue):
         self.models: dict[str, Model] = {}
 
     def find(self, name: str, provider: Provider, *, embeddings: bool = False) -> Model:
-        return Model(name, provider, name, _TIER, 131_072, 131_072, "", 0, 0, {}, 0, {})
+        return Model(name, provider, name, _TIER, _CONTEXT, _CONTEXT, "", 0, 0, {}, 0, {})
 
 
 _SERVED = _Served()
@@ -109,7 +111,12 @@ def _meter(replica: Replica, output: int) -> Meter:
 
 async def _models(request: Request) -> ASGIApp:
     name = request.path_params["name"]
-    return Response(orjson.dumps({"object": "list", "data": [{"id": name, "object": "model", "owned_by": "vllm"}]}))
+    row = {"id": name, "object": "model", "owned_by": "vllm", "root": f"/models/{name}", "max_model_len": _CONTEXT}
+    return Response(orjson.dumps({"object": "list", "data": [row]}))
+
+
+async def _version(request: Request) -> ASGIApp:
+    return Response(orjson.dumps({"version": "0.23.0"}))
 
 
 async def _health(request: Request) -> ASGIApp:

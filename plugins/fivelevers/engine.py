@@ -91,6 +91,15 @@ def without_routing(before: Sequence[WithoutUs], usage: Usage, strong: Payee, ou
     return (*earlier, routed)
 
 
+def without_quantization(before: Sequence[WithoutUs], usage: Usage, original: Payee) -> tuple[WithoutUs, ...]:
+    """What an attempt on a quantised model had been without lever 5, and without what came ``before`` it too.
+
+    The same tokens had been paid to the original's deployment, where no lever before had changed who is paid.
+    """
+    quantised = WithoutUs("quantization", usage, Basis.ESTIMATED, original)
+    return (*(one if one.payee is not None else replace(one, payee=original) for one in before), quantised)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """How one attempt ended, as the proxy saw it. ``usage`` None: the provider never said."""

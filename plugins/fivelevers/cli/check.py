@@ -67,7 +67,9 @@ def _policy(path: Path, url: str, config: Path | None, console: Console) -> int:
     for warning in reading.warnings:
         _say(console, "warning", warning)
     unusable = _content_key(reading.policy, console) if reading.policy is not None else 0
+    refused = 0
     if reading.policy is not None:
+        refused = _quantization(reading.policy, path, config, console)
         _memory(reading.policy, console)
         _lane(reading.policy, console)
         _unguarded(reading.policy, console)
@@ -76,7 +78,7 @@ def _policy(path: Path, url: str, config: Path | None, console: Console) -> int:
         routes = len(reading.policy.routes)
         console.print(f"{path}: policy {reading.policy.hash}, {routes} routes", markup=False, soft_wrap=True)
         console.print(policy_table(reading.policy, _board(url, console)))
-    return len(reading.problems) + unusable
+    return len(reading.problems) + unusable + refused
 
 
 def _content_key(policy: Policy, console: Console) -> int:
@@ -144,6 +146,18 @@ def _routing(policy: Policy, path: Path, config: Path | None, console: Console) 
     groups = groups_of([] if config is None else [part.value for part in _parts(config, set())])
     for problem in (*routing_warnings(policy, path.parent, groups), *cascade_warnings(policy, path.parent, groups)):
         _say(console, "warning", problem)
+
+
+def _quantization(policy: Policy, path: Path, config: Path | None, console: Console) -> int:
+    """Print what keeps lever 5 from acting; returns on how many routes it is on and may not be. Raises OSError."""
+    from fivelevers.cli.check_quantization import quantization_problems
+    from fivelevers.cli.check_routing import groups_of
+
+    groups = groups_of([] if config is None else [part.value for part in _parts(config, set())])
+    found = list(quantization_problems(policy, path.parent, groups))
+    for kind, problem in found:
+        _say(console, kind, problem)
+    return sum(kind == "error" for kind, _ in found)
 
 
 def _lane_redis(console: Console) -> int:

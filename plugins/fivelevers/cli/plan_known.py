@@ -200,7 +200,23 @@ def _quantization(route: Route, books: Books) -> Found:
     served = providers(books.ledger, route.name, books.since)
     if served and not served & _OWN_SERVERS:
         return Found(cannot=f"managed APIs alone serve it ({', '.join(sorted(served))})")
-    return Found("", "both verdicts of the gate, which this release can not run yet")
+    registration = route.levers.quantization.registration
+    servers = "--baseline URL --candidate URL --from-ledger"
+    command = f"fivelevers fp8 gate --route {route.name} {servers} --out {route.name}.fp8"
+    if registration is None:
+        return Found("", "both verdicts of the gate, and a registration", command)
+    return _registered(books.folder / registration, command)
+
+
+def _registered(path: Path, command: str) -> Found:
+    from fivelevers.stores.registrations import load
+
+    loaded = load(path)
+    if loaded.problem is not None or loaded.found is None:
+        return Found("", loaded.problem or "a registration", command)
+    made = loaded.found
+    saving = "" if made.saving is None else f"{made.saving:.0%} of the cost of a success, "
+    return Found(f"{saving}at least {made.low:+.1%} right, {made.items:,} items on {made.gpu}")
 
 
 _OF: Final[Mapping[str, Callable[[Route, Books], Found]]] = {

@@ -12,6 +12,7 @@ from fivelevers.policy.levers import (
     Judge,
     Levers,
     LeverSwitch,
+    QuantizationSwitch,
     RoutingSwitch,
     SemanticCacheSwitch,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Levers",
     "Match",
     "Policy",
+    "QuantizationSwitch",
     "Reading",
     "Route",
     "RoutingSwitch",

@@ -185,12 +185,27 @@ class RoutingSwitch(LeverSwitch):
         return self
 
 
+class QuantizationSwitch(LeverSwitch):
+    """Lever 5 on one route."""
+
+    registration: str | None = Field(default=None, min_length=1)
+    """The verdict of `fivelevers fp8 gate` that the quantised deployments were registered by, relative to the policy
+    file."""
+
+    @model_validator(mode="after")
+    def _proven(self) -> QuantizationSwitch:
+        if self.mode is Mode.ON and self.registration is None:
+            fix = "name the verdict of `fivelevers fp8 gate` that `fivelevers fp8 register` took, or write mode: shadow"
+            raise wrong("is on without a `registration`", fix)
+        return self
+
+
 class Levers(Strict):
     prompt_cache: PromptCacheSwitch = PromptCacheSwitch()
     semantic_cache: SemanticCacheSwitch = SemanticCacheSwitch()
     batch: BatchSwitch = BatchSwitch()
     routing: RoutingSwitch = RoutingSwitch()
-    quantization: LeverSwitch = LeverSwitch()
+    quantization: QuantizationSwitch = QuantizationSwitch()
 
     def of(self, name: str) -> LeverSwitch:
         switch: LeverSwitch = getattr(self, name)

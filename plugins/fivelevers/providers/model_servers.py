@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from fivelevers.errors import ServerError
+from fivelevers.levers.quantization.gated import Served
 from fivelevers.levers.quantization.servers import CONVERSATION, PROBES, Identity
 
 CONNECT_LIMIT_S: Final = 10.0
@@ -56,6 +57,17 @@ class ModelServer:
             quantization=None if info == _NONE else info,
             prefix_cache=prefixes[1] == "True" if prefixes else None,
             tokens=await self._probed(name),
+        )
+
+    async def served(self, model: str) -> Served:
+        """The part of its identity that says whether another checkpoint or version has taken its place."""
+        row = await self._model(model)
+        root, version = row.get("root"), (await self._object("/version")).get("version")
+        return Served(
+            self.url,
+            str(row["id"]),
+            root if isinstance(root, str) else None,
+            version if isinstance(version, str) else None,
         )
 
     async def answer(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:

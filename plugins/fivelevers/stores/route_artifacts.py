@@ -1,8 +1,5 @@
-"""The routing artifacts that a policy names, as their files are now.
-
-No request waits for a file: they are read before a policy that names them comes into force, and again when they have
-changed, by whoever looks at the policy's own file. What can not be used says why, once, and its route has the strong
-model alone.
+"""The routing artifacts that a policy names. What can not be used says why, once, and its route has the strong model
+alone.
 """
 
 from __future__ import annotations
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from fivelevers.errors import CalibrationError
 from fivelevers.policy import Policy
 from fivelevers.prices import PriceBook
+from fivelevers.stores.named_files import NamedFiles
 
 if TYPE_CHECKING:
     from fivelevers.levers.routing.artifact import Artifact
@@ -29,7 +27,6 @@ _OTHER: Final = {
     False: "is a cascade's, which decides by an answer; name it as `cascade.artifact`, or fit it without --cascade",
 }
 
-Stamp = tuple[int, int, int]
 Named = tuple[str, bool]
 """A file, and whether a cascade decides by it."""
 
@@ -54,33 +51,20 @@ class RouteArtifacts:
 
     def __init__(self, folder: Path | None, prices: PriceBook) -> None:
         self._folder, self._prices = folder or Path(), prices
-        self._known: dict[Named, tuple[Stamp | None, Loaded]] = {}  # bounded by the routes of two policies
-        self._named: frozenset[Named] = frozenset()
+        self._files: NamedFiles[Named, Loaded] = NamedFiles(_named, lambda named: self._folder / named[0], self._read)
 
     def of(self, name: str, *, cascade: bool = False) -> Loaded:
         """As it was read last; one that was not read yet is none."""
-        known = self._known.get((name, cascade))
-        return NOT_READ if known is None else known[1]
+        return self._files.known((name, cascade)) or NOT_READ
 
     def look(self, policy: Policy) -> None:
-        """Read what this policy names, where it is new or has changed; one thread at a time.
+        self._files.look(policy)
 
-        What the policy before it names is kept for one look more: requests may be under way by it.
-        """
-        named = frozenset(_named(policy))
-        kept = {one: self._known[one] for one in self._named - named if one in self._known}
-        self._known = kept | {one: self._read(*one) for one in named}
-        self._named = named
-
-    def _read(self, name: str, cascade: bool) -> tuple[Stamp | None, Loaded]:
-        stamp = _stamp(self._folder / name)  # before the file is read: what comes meanwhile is read again
-        known = self._known.get((name, cascade))
-        if known is not None and known[0] == stamp:
-            return known
-        loaded = load(self._folder / name, self._prices, cascade=cascade)
+    def _read(self, named: Named) -> Loaded:
+        loaded = load(self._folder / named[0], self._prices, cascade=named[1])
         if loaded.problem is not None:
             _log.warning("routing: the strong model alone answers: %s", loaded.problem)
-        return stamp, loaded
+        return loaded
 
 
 def _named(policy: Policy) -> Iterator[Named]:
@@ -112,11 +96,3 @@ def load(path: Path, prices: PriceBook, *, cascade: bool = False) -> Loaded:
     except Exception as error:  # a fault of ours with this one: the others are read all the same
         return Loaded(None, f"{path}: can not be read: {error!r}")
     return Loaded(artifact, None if changed is None else f"{path}: {changed}; fit it anew")
-
-
-def _stamp(file: Path) -> Stamp | None:
-    try:
-        stat = file.stat()
-    except (OSError, ValueError):  # a name that no file can have
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino

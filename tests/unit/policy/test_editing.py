@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fivelevers.order import LEVER_NAMES, Mode
@@ -53,6 +53,7 @@ changes = st.fixed_dictionaries(
 @pytest.mark.parametrize("style", STYLES)
 @given(lever=st.sampled_from(LEVER_NAMES), values=changes)
 def test_that_lever_alone_changes(style: str, lever: str, values: dict[str, Mode | float]) -> None:
+    assume(lever != "quantization" or values.get("mode") is not Mode.ON)
     text = STYLES[style]
     after = edited(text, "p.yaml", "support", lever, values)
     before, now = (parse(each).routes[0].levers for each in (text, after))
@@ -61,6 +62,11 @@ def test_that_lever_alone_changes(style: str, lever: str, values: dict[str, Mode
         assert now.of(name) == wanted
     kept = [line for line in text.splitlines() if "#" in line]
     assert all(line.split("#")[1] in after for line in kept)
+
+
+def test_a_lever_that_has_to_be_registered_first_is_not_switched_on() -> None:
+    with pytest.raises(EditError, match="is on without a `registration`"):
+        edited(STYLES["block"], "p.yaml", "support", "quantization", {"mode": Mode.ON})
 
 
 def test_comments_and_order_stay() -> None:

@@ -54,7 +54,7 @@ version: 2
         "p.yaml:11: routes.support.levers.batch.percent: 101 is not in 0..100; write a number from 0 to 100",
         (
             "p.yaml:11: routes.support.levers.quantization: 3 is not a mapping; leave `quantization` out, or write a "
-            "mapping with keys among mode, percent"
+            "mapping with keys among mode, percent, registration"
         ),
         "p.yaml:11: routes.support.levers.prompt_cach: {'mode': True} is not a known key; did you mean `prompt_cache`?",
         "p.yaml:12: routes.support.repeat_window_s: 0 is not above 0; write a number above 0",

@@ -25,6 +25,7 @@ GOOD = [
     "defaults: {levers: {routing: {mode: on, artifact: a.route, strong: large, callers_may_choose: true}}}",
     "defaults: {levers: {routing: {cascade: {weak: a, strong: b, verify: [schema, validators], timeout_s: 5}}}}",
     "routes: [{name: a, match: {model: x, path: null, header: {x: y}, tag: t, team: u, key_alias: k}, tenant: key}]",
+    "defaults: {levers: {quantization: {mode: on, percent: 5, registration: chat.fp8}}}",
     (ROOT / "litellm_config/fivelevers.yaml").read_text(),
     *(block for block in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S) if "\nroutes:" in block),
 ]

@@ -99,7 +99,7 @@ def test_what_the_policy_before_names_is_kept_for_the_requests_under_way(tmp_pat
     assert (made_at(artifacts, "a.route"), made_at(artifacts, "b.route")) == (1000.0, 1000.0)
     artifacts.look(policy("b.route"))
     assert artifacts.of("a.route") is NOT_READ
-    assert list(artifacts._known) == [("b.route", False)]
+    assert list(artifacts._files._known) == [("b.route", False)]
 
 
 def test_one_that_has_not_changed_is_not_read_again(tmp_path: Path) -> None:

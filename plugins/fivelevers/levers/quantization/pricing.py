@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-import numpy as np
-
 FEMTODOLLAR: Final = Decimal("1e-15")
 MOST_OFF: Final = 0.25  # of a run's seconds: beyond, three rates do not describe this server
 
@@ -43,6 +41,7 @@ def rates(runs: Sequence[Run], *, gpu_hour_usd: float, gpus: int, utilisation: f
 
     Where no run had cached tokens, these are priced as input: dearer than they are, and never for nothing.
     """
+    import numpy as np  # of the extra "routing": a proxy reads what was made with it
     from scipy.optimize import nnls
 
     if min(gpu_hour_usd, gpus, utilisation) <= 0 or utilisation > 1:

@@ -14,6 +14,7 @@ from fivelevers.engine import Answer, Plan, WithoutUs, settle
 from fivelevers.metering.event import Attempt, OutcomeSeen
 from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.proxies.litellm import spans
+from fivelevers.proxies.litellm.quantized import Quantized
 from fivelevers.proxies.litellm.reading import Deployment
 from fivelevers.proxies.litellm.state import State
 
@@ -56,6 +57,7 @@ class Flight:
         self.marking: Marking | None = None
         self.pinning: Pinning | None = None
         self.routing: Routing | None = None
+        self.quantized = Quantized(plan, state, own=charged_to is not None)
         self.watching: Watching | None = None
         self.heard: asyncio.Future[tuple[Answer, Any]] | None = None  # of a lever's own call: its answer
         self.cascading: Cascading | None = None
@@ -148,8 +150,10 @@ class Flight:
         if self.hit is not None and self.hit.given:
             return cost_of_hit(self.hit.answer, now=answer.at)
         without = self.marking.without_us(answer.usage) if self.marking else None
-        before = (without,) if without else ()
-        return before if self.routing is None else self.routing.without_us(answer, before)
+        before: tuple[WithoutUs, ...] = (without,) if without else ()
+        if self.routing is not None:
+            before = self.routing.without_us(answer, before)
+        return self.quantized.without_us(answer, before)
 
     def fail(self, detail: str) -> None:
         """The client gets no good answer: said once."""

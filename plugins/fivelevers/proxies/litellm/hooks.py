@@ -37,6 +37,8 @@ from fivelevers.proxies.litellm.lane_route import mount, mount_through
 from fivelevers.proxies.litellm.marking import marking
 from fivelevers.proxies.litellm.parking import parking, request_id_of
 from fivelevers.proxies.litellm.pinning import pinning
+from fivelevers.proxies.litellm.quantized import HEADER as QUANTIZED_HEADER
+from fivelevers.proxies.litellm.quantized import originals_of
 from fivelevers.proxies.litellm.reading import mapping
 from fivelevers.proxies.litellm.routing import HEADER as ROUTING_HEADER
 from fivelevers.proxies.litellm.routing import MODEL_HEADER, routing
@@ -120,7 +122,8 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
     ) -> list[Any]:
         kwargs = request_kwargs or {}
         routed = await self._routed(model, healthy_deployments, kwargs) or healthy_deployments
-        return await self._pinned(model, routed, kwargs) or routed
+        chosen = await self._quantized(model, routed, kwargs) or routed
+        return await self._pinned(model, chosen, kwargs) or chosen
 
     @_fails_open
     async def _routed(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
@@ -129,6 +132,14 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             return None
         answered = flight.hit is not None or flight.parking is not None
         return await flight.routing.among(group, deployments, kwargs, answered=answered)
+
+    @_fails_open
+    async def _quantized(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
+        flight = current.get()
+        if flight is None:
+            return originals_of(deployments)
+        answered = flight.hit is not None or flight.parking is not None
+        return await flight.quantized.among(group, deployments, kwargs, answered=answered)
 
     @_fails_open
     async def _pinned(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
@@ -171,6 +182,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
                 await flight.pinning.failed(deployment.id)
             if flight.routing is not None:
                 flight.routing.failed(deployment.id)
+            flight.quantized.failed(deployment.id)
 
     @_fails_open
     async def async_log_success_event(
@@ -281,6 +293,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             ("x-fivelevers-affinity", flight.pinning),
             (ROUTING_HEADER, flight.routing),
             (CASCADE_HEADER, flight.cascading),
+            (QUANTIZED_HEADER, flight.quantized),
             (HEADER, flight.answering),
         ):
             if part is not None and part.said:

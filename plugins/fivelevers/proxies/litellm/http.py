@@ -21,6 +21,7 @@ from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.proxies.litellm import http_switches
 from fivelevers.proxies.litellm.authentication import admin, any_caller
 from fivelevers.proxies.litellm.identity import owns
+from fivelevers.proxies.litellm.quantized import voids
 from fivelevers.proxies.litellm.reading import key_name
 from fivelevers.proxies.litellm.state import State
 from fivelevers.stores.switches import StoreState
@@ -58,7 +59,7 @@ class TakeBackIn(BaseModel):
 
 class Health(BaseModel):
     """``off``: started with FIVELEVERS_OFF. ``policy`` is a hash; times are UTC. ``lane``: its Redis. ``embedder``:
-    what is wrong with lever 2's own, if anything is.
+    what is wrong with lever 2's own, if anything is. ``quantization``: by route, why lever 5 lets nothing pass.
     """
 
     version: str
@@ -72,6 +73,7 @@ class Health(BaseModel):
     ledger: StoreState
     lane: LaneState
     embedder: str | None
+    quantization: dict[str, str]
 
 
 def router(state: State) -> APIRouter:
@@ -132,6 +134,7 @@ def router(state: State) -> APIRouter:
             ledger=switches.states["ledger"],
             lane=state.lane.state,
             embedder=state.embedders.problem,
+            quantization=voids(state),
         )
 
     return routes

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from fivelevers import metrics
 from fivelevers.answer_guard import AnswerGuard
@@ -19,15 +19,17 @@ from fivelevers.levers.semantic_cache.calibration import Calibration
 from fivelevers.levers.semantic_cache.verify import Spent
 from fivelevers.meter import Meter
 from fivelevers.metering.validators import CheckBook
-from fivelevers.policy import EMPTY
+from fivelevers.policy import EMPTY, Policy
 from fivelevers.prefix_caching import Tokenizers
 from fivelevers.price_overrides import load_overrides
 from fivelevers.prices import PriceBook, find_litellm_map
 from fivelevers.providers.cache_rules import TermBook
 from fivelevers.proxies.litellm.embedders import Embedders
 from fivelevers.proxies.litellm.outputs import Outputs
+from fivelevers.proxies.litellm.own_calls import router
 from fivelevers.proxies.litellm.prefix_watch import PrefixWatch
 from fivelevers.proxies.litellm.quarantine import Quarantine
+from fivelevers.proxies.litellm.served import ServedLooks
 from fivelevers.proxies.litellm.stated_prices import stated
 from fivelevers.stores.affinity import Affinity, RedisAffinity
 from fivelevers.stores.affinity_memory import MemoryAffinity
@@ -38,6 +40,7 @@ from fivelevers.stores.daily_spend import DailySpend
 from fivelevers.stores.policy_file import PolicyFile
 from fivelevers.stores.prefixes import Prefixes
 from fivelevers.stores.redis_async import answers_url
+from fivelevers.stores.registrations import Registrations
 from fivelevers.stores.route_artifacts import RouteArtifacts
 from fivelevers.stores.routed import Routed
 from fivelevers.stores.switches import Switches, off_at_start
@@ -82,6 +85,8 @@ class State:
     artifacts: RouteArtifacts = field(default_factory=lambda: RouteArtifacts(None, PriceBook({})))
     routed: Routed = field(default_factory=lambda: Routed(""))
     watched: Watched = field(default_factory=lambda: Watched(""))
+    registrations: Registrations = field(default_factory=lambda: Registrations(None))
+    served: ServedLooks = field(default_factory=lambda: ServedLooks(_deployments))
     outputs: Outputs = field(default_factory=Outputs)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     checks: CheckBook = field(default_factory=lambda: CheckBook(resolve_name))
@@ -95,8 +100,16 @@ class State:
         if not policy:
             _log.warning("FIVELEVERS_POLICY is not set: every request is on the default route, with every lever off")
         path, prices = Path(policy) if policy else None, _prices()
-        artifacts = RouteArtifacts(path.parent if path else None, prices)
-        file = PolicyFile(path, lambda _: metrics.bypass.labels("all", "policy").inc(), artifacts.look)
+        folder = path.parent if path else None
+        artifacts, registrations = RouteArtifacts(folder, prices), Registrations(folder)
+        served = ServedLooks(_deployments)
+
+        def look(named: Policy) -> None:
+            artifacts.look(named)
+            registrations.look(named)
+            served.look(named)
+
+        file = PolicyFile(path, lambda _: metrics.bypass.labels("all", "policy").inc(), look)
         meter = Meter.from_environment()
         redis_url = os.environ.get("FIVELEVERS_REDIS_URL", "")
         switches = Switches(redis_url, meter.ledger_url, file.current)
@@ -120,6 +133,8 @@ class State:
             judge_spend=DailySpend(answers_url(os.environ), "semantic_cache"),
             watch_spend=DailySpend(redis_url, "routing"),
             artifacts=artifacts,
+            registrations=registrations,
+            served=served,
             routed=Routed(redis_url),
             watched=Watched(redis_url),
         )
@@ -137,6 +152,11 @@ class State:
     def levers_off(self, route: str) -> frozenset[str]:
         """The levers that are out of force on a route, whoever asks."""
         return EVERY_LEVER if self.off else self.switches.current().off(route)
+
+
+def _deployments() -> Any:
+    """LiteLLM's `model_list` as it is now; None while the proxy starts."""
+    return getattr(router(), "model_list", None)
 
 
 def _nothing(made: Calibrated, counted: Audits) -> None: ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fivelevers.engine import Payee
+from fivelevers.levers.quantization.deployments import registration_of
 from fivelevers.levers.routing.deployments import names_of
 from fivelevers.prices import PriceBook
 from fivelevers.proxies.litellm.reading import fingerprint, mapping, named
@@ -25,10 +26,10 @@ class Tier:
 
 
 def tiers_of(deployments: Iterable[Mapping[str, Any]], models: Iterable[str], prices: PriceBook) -> dict[str, Tier]:
-    """By deployment id; deployments that are none of ``models`` are left out."""
+    """By deployment id, quantised ones last; deployments that are none of ``models`` are left out."""
     known = list(models)
     found = {}
-    for deployment in deployments:
+    for deployment in sorted(deployments, key=lambda one: registration_of(one) is not None):
         names = names_of(deployment)
         model = next((one for one in known if one in names), None)
         if model is not None:
