@@ -82,6 +82,6 @@ def test_what_the_reader_refuses_does_not_fit(text: str) -> None:
 def test_the_schema_is_one_and_every_key_is_described() -> None:
     schema = json_schema()
     Draft202012Validator.check_schema(schema)
-    for name in ("Route", "Defaults", "Match", "LeverSwitch", "BatchSwitch", "RoutingSwitch", "Validator"):
+    for name in ("Route", "Defaults", "Match", "BatchSwitch", "RoutingSwitch", "QuantizationSwitch", "Validator"):
         for key, about in schema["$defs"][name]["properties"].items():
             assert about.get("description") or key == "levers", (name, key)

@@ -119,7 +119,7 @@ def test_no_request_reads_or_looks_at_an_artifact(
     requests = [asked(EASY, "tiers"), asked(HARD, "law")]
     with monkeypatch.context() as patch:
         patch.setattr("fivelevers.stores.route_artifacts.load", never)
-        patch.setattr("fivelevers.stores.route_artifacts._stamp", never)
+        patch.setattr("fivelevers.stores.named_files._stamp", never)
         made = [module.routing(*request, state) for request in requests]
     assert [went(one) for one in made] == [["weak", "weak"], ["strong"]]
 
