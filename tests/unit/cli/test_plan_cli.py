@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ import pytest
 from typer.testing import CliRunner
 
 from fivelevers.cli import app
+from fivelevers.cli.plan_known import _registered
+from fivelevers.levers.quantization.verdict import Verdict
 from fivelevers.metering.attribution import Basis, Saving
 from fivelevers.metering.event import to_record
 from fivelevers.order import Mode
 from fivelevers.policy import load
-from fivelevers.stores import switch_history
+from fivelevers.stores import gated, switch_history
 from fivelevers.stores.ledger import Ledger
 from fivelevers.switch import Action, Switch
 from tests.unit.events import attempt
+from tests.unit.levers.quantization.registered import GATED
 
 POLICY = """\
 # whose routes these are
@@ -100,6 +104,17 @@ def test_what_the_guard_took_back_is_told_with_its_reason(place: Path) -> None:
     assert found["next"]["change"] == {"mode": "does-not-pay"}
     assert "cost per success rose" in found["next"]["what"]
     assert found["next"]["command"] == "fivelevers resume --route support --lever prompt_cache"
+
+
+def test_a_registration_says_what_its_gate_found_and_one_that_is_not_passed_what_it_lacks(tmp_path: Path) -> None:
+    gated.write(tmp_path / "good.fp8", GATED)
+    gated.write(tmp_path / "open.fp8", replace(GATED, economics=Verdict.INCONCLUSIVE))
+    good = _registered(tmp_path / "good.fp8", "gate")
+    assert good.told == "30% of the cost of a success, at least -1.2% right, 1,200 items on H100 SXM"
+    assert good.lacks == ""
+    lacking = _registered(tmp_path / "open.fp8", "gate")
+    assert (lacking.told, lacking.command) == ("", "gate")
+    assert "quality says pass, economics inconclusive" in lacking.lacks
 
 
 def test_apply_shows_the_diff_and_writes_it(place: Path) -> None:

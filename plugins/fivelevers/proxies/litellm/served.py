@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from fivelevers.errors import ServerError
 from fivelevers.levers.quantization.deployments import registration_of
 from fivelevers.levers.quantization.gated import Served
 from fivelevers.levers.quantization.standing import server_of
@@ -20,7 +19,6 @@ LOOK_EVERY_S: Final = 60.0
 AGAIN_S: Final = 10.0  # where one was not heard
 TRUSTED_S: Final = 300.0  # a word that is older counts no more
 _LIMIT_S: Final = 10.0
-_MOST: Final = 1000  # servers
 
 _log = logging.getLogger("fivelevers.quantization")
 
@@ -33,6 +31,7 @@ class ServedLooks:
     def __init__(self, deployments: Callable[[], Iterable[Mapping[str, Any]] | None]) -> None:
         self._deployments = deployments
         self._heard: dict[Place, tuple[float, Served]] = {}
+        self._silent: frozenset[Place] = frozenset()
         self._due_at = 0.0
         self._thread: threading.Thread | None = None
 
@@ -57,17 +56,23 @@ class ServedLooks:
 
     def _ask(self, places: Mapping[Place, str]) -> None:
         heard = {place: self._heard[place] for place in places if place in self._heard}
-        for place, key in list(places.items())[:_MOST]:
-            try:
-                served = asyncio.run(_served(*place, key))
-            except ServerError as error:
+        silent = set[Place]()
+        for place, said in asyncio.run(_all(places)).items():
+            if isinstance(said, BaseException):
                 self._due_at = time.monotonic() + AGAIN_S
-                _log.warning("quantization: a server was not heard: %s", error)
-                continue
-            if place not in heard or heard[place][1] != served:
-                _log.info("quantization: %s serves %s, version %s", served.url, served.root, served.version)
-            heard[place] = time.monotonic(), served
-        self._heard = heard
+                silent.add(place)
+                if place not in self._silent:
+                    _log.warning("quantization: a server was not heard: %s", said)
+            else:
+                if place not in heard or heard[place][1] != said:
+                    _log.info("quantization: %s serves %s, version %s", said.url, said.root, said.version)
+                heard[place] = time.monotonic(), said
+        self._heard, self._silent = heard, frozenset(silent)
+
+
+async def _all(places: Mapping[Place, str]) -> dict[Place, Served | BaseException]:
+    said = await asyncio.gather(*(_served(*place, key) for place, key in places.items()), return_exceptions=True)
+    return dict(zip(places, said, strict=True))
 
 
 async def _served(url: str, model: str, key: str) -> Served:
