@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fivelevers.cli import app
+from fivelevers.stores.switches import Switches
 from tests.wire.proxy import ACME, PATHS, Proxy, Reply, wait_for
 from tests.wire.quantized import BF16, FP8, HELD, RAMPED, STALE
 from tests.wire.test_endpoints_admin import ADMIN
@@ -100,4 +101,16 @@ def test_a_rollback_reaches_every_worker_and_is_lifted_by_resume(ramped: Proxy) 
         assert wait_for(lambda: said(ramped), lambda each: each == ["skipped"] * 2) == ["skipped"] * 2
     finally:
         command(ramped, "resume", "--lever", "quantization")
+    assert wait_for(lambda: said(ramped), lambda each: each == ["fp8"] * 2) == ["fp8"] * 2
+
+
+def test_a_guards_retreat_sends_all_to_the_original(ramped: Proxy) -> None:
+    switches = Switches(ramped.stack.redis_url, ramped.stack.ledger_url)
+    try:
+        switches.retreat(RAMPED, "quantization", actor="guard", reason="success fell")
+        told = wait_for(lambda: said(ramped), lambda each: each == ["shadow fp8"] * 2)
+    finally:
+        switches.close()
+        command(ramped, "resume", "--lever", "quantization")
+    assert told == ["shadow fp8"] * 2
     assert wait_for(lambda: said(ramped), lambda each: each == ["fp8"] * 2) == ["fp8"] * 2

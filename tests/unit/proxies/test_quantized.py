@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -233,6 +236,38 @@ def test_health_says_by_route_why_nothing_passes(
     assert found["half"] == "no deployment is registered by it"
     assert "output_cost_per_token is 1.0, and 8e-07 was registered" in found["seen"]
     assert "none.fp8" in found["lost"]
+
+
+class Changing(BaseHTTPRequestHandler):
+    """A model server whose checkpoint and version change."""
+
+    root, version = "/models/fp8", "0.23.0"
+
+    def do_GET(self) -> None:
+        row = {"id": FP8, "root": self.root}
+        found = {"/v1/models": {"data": [row]}, "/version": {"version": self.version}}.get(self.path, {})
+        self.send_response(200 if found else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps(found).encode())
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+@pytest.mark.parametrize("changed", [{"root": "/models/int4"}, {"version": "0.24.0"}])
+def test_another_checkpoint_or_version_sends_the_traffic_back(
+    module: ModuleType, state: State, changed: dict[str, str]
+) -> None:
+    handler = type("Handler", (Changing,), {})
+    with ThreadingHTTPServer((HOST, 0), handler) as running:
+        Thread(target=running.serve_forever, daemon=True).start()
+        deployments = group(state, f"http://{HOST}:{running.server_port}")
+        heard(state, deployments)
+        assert went(module.Quantized(planned(), state), deployments) == [FP8]
+        for name, value in changed.items():
+            setattr(handler, name, value)
+        heard(state, deployments)
+        assert soon(lambda: went(module.Quantized(planned(), state), deployments) == [BF16])
+        running.shutdown()
 
 
 def test_a_look_is_taken_once_a_minute_and_only_where_a_registration_is_named(server: str) -> None:
