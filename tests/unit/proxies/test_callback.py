@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fivelevers import metrics
+from tests.unit.levers.quantization.registered import original, quantised
 
 HOOKS = [
     "async_pre_call_hook",
@@ -53,6 +54,14 @@ async def test_a_filter_that_raises_is_counted_and_leaves_the_list(callback: Mod
     before, given = bypasses("_pinned"), [{"model_info": {"id": "a"}}]
     assert await callback.plugin.async_filter_deployments("alias", given, None, None, None) is given
     assert bypasses("_pinned") == before + 1
+
+
+async def test_without_a_plan_and_after_a_fault_the_original_answers(callback: ModuleType) -> None:
+    given = [original(), quantised()]
+    for flight in (None, Poison()):
+        callback.current.set(flight)
+        assert await callback.plugin.async_filter_deployments("llama", given, None, None, None) == given[:1]
+        assert await callback.plugin.async_filter_deployments("llama", given[1:], None, None, None) == given[1:]
 
 
 @pytest.mark.parametrize("hook", HOOKS)

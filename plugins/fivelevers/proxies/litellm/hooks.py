@@ -122,7 +122,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
     ) -> list[Any]:
         kwargs = request_kwargs or {}
         routed = await self._routed(model, healthy_deployments, kwargs) or healthy_deployments
-        chosen = await self._quantized(model, routed, kwargs) or routed
+        chosen = await self._quantized(model, routed, kwargs) or await self._originals(routed) or routed
         return await self._pinned(model, chosen, kwargs) or chosen
 
     @_fails_open
@@ -137,9 +137,15 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
     async def _quantized(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
         flight = current.get()
         if flight is None:
-            return originals_of(deployments)
+            return None
         answered = flight.hit is not None or flight.parking is not None
         return await flight.quantized.among(group, deployments, kwargs, answered=answered)
+
+    @_fails_open
+    async def _originals(self, deployments: list[Any]) -> list[Any] | None:
+        """What nobody decided about is not sent to a quantised model: a call without a plan, after a fault of ours."""
+        originals = originals_of(deployments)
+        return originals if len(originals) < len(deployments) else None
 
     @_fails_open
     async def _pinned(self, group: str, deployments: list[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
