@@ -26,6 +26,11 @@ PRICES = PriceBook(
             "input_cost_per_token": Decimal("1e-6"),
             "output_cost_per_token": Decimal("2e-6"),
         },
+        "original": {
+            "litellm_provider": "openai",
+            "input_cost_per_token": Decimal("2e-6"),
+            "output_cost_per_token": Decimal("4e-6"),
+        },
         "strong": {
             "litellm_provider": "openai",
             "input_cost_per_token": Decimal("1e-5"),
@@ -42,9 +47,9 @@ def plan() -> Plan:
 
 
 def answer(**more: Any) -> Answer:
-    given = {"success": True, "error": None, "usage": Usage(100, output=10), **more}
+    given = {"success": True, "error": None, "usage": Usage(100, output=10), "deployment": None, **more}
     return Answer(
-        at=NOW, started_at=NOW, model="weak", provider="openai", provider_key=None, deployment=None,
+        at=NOW, started_at=NOW, model="weak", provider="openai", provider_key=None,
         provider_request_id=None, finish_reason="stop", reported=True, **given,
     )  # fmt: skip
 
@@ -88,6 +93,18 @@ def test_an_answer_that_is_not_given_had_not_been_paid_without_us(
     (attempt,) = seen
     assert (attempt.cost_usd, attempt.cost_without_us_usd) == (Decimal("0.00012"), Decimal(0))
     assert attempt.savings == (Saving("routing", Basis.OBSERVED, Decimal("-0.00012")),)
+
+
+def test_of_a_quantised_weak_model_each_lever_has_its_own_part(recorded: tuple[Any, list[Attempt]]) -> None:
+    tried, seen = recorded
+    tried.quantized._ids, tried.quantized._original = frozenset({"fp8"}), Payee("original", "openai", None)
+    tried.settle(taken=True)
+    tried.record(answer(deployment="fp8"))
+    assert seen[0].cost_without_us_usd == Decimal("0.0014")
+    assert seen[0].savings == (
+        Saving("routing", Basis.ESTIMATED, Decimal("0.00116")),
+        Saving("quantization", Basis.ESTIMATED, Decimal("0.00012")),
+    )
 
 
 def test_a_failed_try_that_may_be_billed_is_a_loss_too(recorded: tuple[Any, list[Attempt]]) -> None:

@@ -18,6 +18,7 @@ from litellm.litellm_core_utils.internal_call_metadata import forwarded_internal
 
 from fivelevers import metrics
 from fivelevers.engine import CHARS_PER_TOKEN, Payee, Plan
+from fivelevers.levers.quantization.deployments import registration_of
 from fivelevers.levers.routing.cascade import affordable
 from fivelevers.levers.routing.prompt import tie_of
 from fivelevers.metering.cost import Unknown, cost, payable
@@ -257,6 +258,7 @@ def cascading(plan: Plan, data: dict[str, Any], body: Mapping[str, Any], state: 
 
 
 def _payees(alias: str) -> list[Payee]:
-    """The deployments of an alias of this proxy."""
+    """The deployments of an alias of this proxy, quantised ones last."""
     known = router()
-    return [] if known is None else [payee_of(one) for one in known.get_model_list(model_name=alias) or ()]
+    found = [] if known is None else known.get_model_list(model_name=alias) or ()
+    return [payee_of(one) for one in sorted(found, key=lambda one: registration_of(one) is not None)]

@@ -151,9 +151,11 @@ class Flight:
             return cost_of_hit(self.hit.answer, now=answer.at)
         without = self.marking.without_us(answer.usage) if self.marking else None
         before: tuple[WithoutUs, ...] = (without,) if without else ()
-        if self.routing is not None:
-            before = self.routing.without_us(answer, before)
-        return self.quantized.without_us(answer, before)
+        return self.quantized.without_us(answer, self._unrouted(answer, before))
+
+    def _unrouted(self, answer: Answer, before: tuple[WithoutUs, ...]) -> tuple[WithoutUs, ...]:
+        """Of an attempt that succeeded: lever 4's part, after what the levers before it changed."""
+        return before if self.routing is None else self.routing.without_us(answer, before)
 
     def fail(self, detail: str) -> None:
         """The client gets no good answer: said once."""

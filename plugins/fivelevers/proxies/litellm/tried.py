@@ -44,7 +44,9 @@ class Tried(Flight):
         """What the strong model had cost; of an answer that nobody got, nothing: without us it had not been asked."""
         if not self._taken:
             return (WithoutUs(LEVER, Usage(), Basis.OBSERVED),)
-        before = super()._without_us(answer)
-        if not answer.success or answer.usage is None:
+        return super()._without_us(answer)
+
+    def _unrouted(self, answer: Answer, before: tuple[WithoutUs, ...]) -> tuple[WithoutUs, ...]:
+        if answer.usage is None:
             return before
         return without_routing(before, answer.usage, self._strong, answer.usage.output)
