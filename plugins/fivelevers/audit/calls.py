@@ -106,6 +106,16 @@ class Account:
         self.calls += 1
         self.texts[call.text] = self.texts.get(call.text, 0) + 1
 
+    def add(self, other: Account) -> None:
+        """Take in the account of rows that come after these."""
+        self.rows += other.rows
+        self.calls += other.calls
+        for reason, left in other.left.items():
+            known = self.left.setdefault(reason, Left(0, left.first))
+            known.rows += left.rows
+        for text, count in other.texts.items():
+            self.texts[text] = self.texts.get(text, 0) + count
+
     @property
     def damaged(self) -> int:
         return sum(left.rows for reason, left in self.left.items() if reason in DAMAGE)

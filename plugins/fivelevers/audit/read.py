@@ -9,7 +9,7 @@ from typing import Any, Final
 from fivelevers.audit import exchange, litellm_callback, litellm_spend
 from fivelevers.audit.calls import Account, LeftOutError, LoggedCall, Reason
 from fivelevers.audit.labels import label_in
-from fivelevers.audit.rows import Progress, rows
+from fivelevers.audit.rows import Part, Progress, rows
 
 _Reader = Callable[[str, Mapping[str, Any]], LoggedCall]
 # Fields of which each format has at least one; the first that fits.
@@ -20,9 +20,11 @@ _FORMATS: Final[tuple[tuple[frozenset[str], _Reader], ...]] = (
 )
 
 
-def read(name: str, account: Account, progress: Progress = lambda _: None) -> Iterator[LoggedCall]:
-    """The calls of one log file, in its order. Raises AuditError, OSError."""
-    for place, row in rows(name, account, progress):
+def read(
+    name: str, account: Account, progress: Progress = lambda _: None, part: Part | None = None
+) -> Iterator[LoggedCall]:
+    """The calls of one log file, in its order; of a ``part`` of it alone. Raises AuditError, OSError."""
+    for place, row in rows(name, account, progress, part):
         reader = next((reader for marks, reader in _FORMATS if not marks.isdisjoint(row)), None)
         if reader is None:
             account.leave(Reason.UNKNOWN, place)

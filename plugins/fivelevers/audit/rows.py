@@ -11,6 +11,8 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -31,14 +33,40 @@ Progress = Callable[[int], None]
 """Told how many bytes of the file, as it lies on the disk, were read since it was told last."""
 
 
-def rows(name: str, account: Account, progress: Progress = lambda _: None) -> Iterator[tuple[str, Record]]:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Whole lines of a file of JSON lines: bytes from ``start`` to ``end``, after so many ``lines``."""
+
+    start: int
+    end: int
+    lines: int
+
+
+def parts(name: str, part_bytes: int) -> list[Part]:
+    """A plain file of JSON lines, cut at ends of lines; empty where it is no such file. Raises OSError."""
+    with Path(name).open("rb") as file:
+        start = file.peek(_CHUNK)[:_CHUNK]
+        if start.startswith((_GZIP, _ZSTD)) or _format(start) is not _lines:
+            return []
+        found, at, lines = [], 0, 0
+        while block := file.read(part_bytes):
+            block += file.readline()
+            found.append(Part(at, at + len(block), lines))
+            at, lines = at + len(block), lines + block.count(b"\n")
+        return found
+
+
+def rows(
+    name: str, account: Account, progress: Progress = lambda _: None, part: Part | None = None
+) -> Iterator[tuple[str, Record]]:
     """(place, record) of each row of a file, or of standard input for ``-``. What is no record goes to the account.
 
-    Raises AuditError where the file can not be opened, and OSError.
+    ``part``: these rows of it alone. Raises AuditError where the file can not be opened, and OSError.
     """
-    with _opened(name, progress) as file:
+    with _opened(name, progress, part) as file:
         try:
-            for place, value in _found(name, file, account):
+            read = _format(file.peek(_CHUNK)[:_CHUNK]) if part is None else partial(_lines, number=part.lines)
+            for place, value in read(name, file, account):
                 account.rows += 1
                 if isinstance(value, dict):
                     yield place, value
@@ -49,19 +77,22 @@ def rows(name: str, account: Account, progress: Progress = lambda _: None) -> It
             account.leave(Reason.CUT_OFF, name)
 
 
-def _found(name: str, file: _File, account: Account) -> Iterator[tuple[str, Any]]:
-    start = file.peek(_CHUNK)[:_CHUNK].removeprefix(_BOM).lstrip()
+def _format(start: bytes) -> Callable[[str, _File, Account], Iterator[tuple[str, Any]]]:
+    """What reads a file that begins so."""
+    start = start.removeprefix(_BOM).lstrip()
     if start[:1] not in (b"[", b"{"):
-        return _csv(name, file, account)
+        return _csv
     if start[:1] == b"[" or not _is_object(start.partition(b"\n")[0]):
-        return _values(name, file, account)
-    return _lines(name, file, account)
+        return _values
+    return _lines
 
 
 @contextmanager
-def _opened(name: str, progress: Progress) -> Iterator[_File]:
+def _opened(name: str, progress: Progress, part: Part | None) -> Iterator[_File]:
     raw = sys.stdin.buffer if name == STDIN else Path(name).open("rb")  # noqa: SIM115  # closed with what wraps it
-    with io.BufferedReader(_Counted(raw, progress)) as counted:
+    if part is not None:
+        raw.seek(part.start)
+    with io.BufferedReader(_Counted(raw, progress, part.end - part.start if part else None)) as counted:
         magic = counted.peek(4)[:4]
         if magic.startswith(_ZSTD):
             fix = f"unpack it on the way: zstd -dc {name} | fivelevers audit -"
@@ -74,17 +105,19 @@ def _opened(name: str, progress: Progress) -> Iterator[_File]:
 
 
 class _Counted(io.RawIOBase):
-    """A stream that tells how much was read from it."""
+    """A stream that tells how much was read from it, and ends after ``left`` bytes."""
 
-    def __init__(self, stream: IO[bytes], progress: Progress) -> None:
-        self._stream, self._progress = stream, progress
+    def __init__(self, stream: IO[bytes], progress: Progress, left: int | None) -> None:
+        self._stream, self._progress, self._left = stream, progress, left
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        found = self._stream.read(len(buffer))
+        found = self._stream.read(len(buffer) if self._left is None else min(len(buffer), self._left))
         buffer[: len(found)] = found
+        if self._left is not None:
+            self._left -= len(found)
         self._progress(len(found))
         return len(found)
 
@@ -104,8 +137,7 @@ def _is_object(line: bytes) -> bool:
         return b'"' in line  # `{` alone on its line opens a printed document
 
 
-def _lines(name: str, file: _File, account: Account) -> Iterator[tuple[str, Any]]:
-    number = 0
+def _lines(name: str, file: _File, account: Account, number: int = 0) -> Iterator[tuple[str, Any]]:
     while line := file.readline(LONGEST_ROW):
         number += 1
         place = f"{name}:{number}"

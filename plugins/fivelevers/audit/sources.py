@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 
 from fivelevers.audit import ledger_log
-from fivelevers.audit.arrival import in_order
+from fivelevers.audit.apart import reading
+from fivelevers.audit.arrival import in_order, merged
 from fivelevers.audit.calls import Account, LoggedCall
 from fivelevers.audit.read import read
 from fivelevers.audit.rows import STDIN
@@ -39,11 +41,28 @@ class Sources:
     @property
     def size(self) -> int:
         """Bytes of all files; what is no file counts as none."""
-        return sum(Path(name).stat().st_size for name in self.names if name != STDIN and not ledger_log.is_ledger(name))
+        return sum(Path(name).stat().st_size for name in self.names if _is_file(name))
 
-    def calls(self, account: Account, progress: Callable[[int], None]) -> Iterator[LoggedCall]:
-        """Every call, in the order in which they were sent. Raises AuditError, LedgerError, ContentError, OSError."""
-        return in_order(call for name in self.names for call in _calls(name, account, progress))
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[Account, Callable[[int], None]], Iterator[LoggedCall]]]:
+        """Gives what gives every call, in the order in which they were sent; both are in use once.
+
+        Large files are read by several processes, which begin here: before there are threads, such as a progress
+        bar's. Raises AuditError, LedgerError, ContentError, OSError.
+        """
+        files = [name for name in self.names if _is_file(name)]
+        with reading(files) as apart:
+            here = self.names if apart is None else tuple(name for name in self.names if not _is_file(name))
+
+            def calls(account: Account, progress: Callable[[int], None]) -> Iterator[LoggedCall]:
+                read_here = in_order(call for name in here for call in _calls(name, account, progress))
+                return read_here if apart is None else merged([*apart.runs(account, progress), read_here])
+
+            yield calls
+
+
+def _is_file(name: str) -> bool:
+    return name != STDIN and not ledger_log.is_ledger(name)
 
 
 def _calls(name: str, account: Account, progress: Callable[[int], None]) -> Iterator[LoggedCall]:

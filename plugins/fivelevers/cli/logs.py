@@ -68,8 +68,8 @@ def go_through(
     from fivelevers.audit.sources import Sources
 
     sources, done = Sources.of(logs), Pass(Account())
-    with _progress(sources.size) as (read, judged):
-        for call in sources.calls(done.account, read):
+    with sources.reading() as calls, _progress(sources.size) as (read, judged):
+        for call in calls(done.account, read):
             done.first, done.last = min(done.first, call.at), max(done.last, call.at)
             group = group_of(call, by, policy)
             if route is None or group == route:

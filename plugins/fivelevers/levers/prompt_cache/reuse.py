@@ -111,6 +111,7 @@ class Hazards:
         self._judged: list[tuple[dict[_Key, _Row], float, range]] = []
         self._rates: dict[_Key, Curve] = {}
         self._curves: dict[_Key, Curve] = {}
+        self._kept: dict[int, float] = {}
         self.replace(counts or {})
 
     @property
@@ -148,10 +149,16 @@ class Hazards:
         return curve
 
     def kept(self, ttl_s: int, now: float) -> float:
-        """The share of believed entries of this TTL that the provider still had when they were to be read."""
+        """The share of believed entries of this TTL that the provider still had when they were to be read.
+
+        Renewed once a minute.
+        """
         self._look(now)
-        exposed, again = self._sums((0, KEPT_CLASS + (ttl_s > EDGES_S[1])))
-        return 1.0 - again[0] / (exposed[0] + KEPT_WEIGHT)
+        name = KEPT_CLASS + (ttl_s > EDGES_S[1])
+        if name not in self._kept:
+            exposed, again = self._sums((0, name))
+            self._kept[name] = 1.0 - again[0] / (exposed[0] + KEPT_WEIGHT)
+        return self._kept[name]
 
     def _hazards(self, class_id: int, level: int) -> Curve:
         """From the prior down to the class itself, each level the prior of the next.
@@ -200,7 +207,7 @@ class Hazards:
         minute = int(now // 60)
         if minute <= self._minute:
             return
-        self._minute, self._curves, self._rates = minute, {}, {}
+        self._minute, self._curves, self._rates, self._kept = minute, {}, {}, {}
         for cohort in [cohort for cohort in self._cohorts if not _needed(cohort, now)]:
             del self._cohorts[cohort]
         for tier, span_s in _SPANS_S.items():  # the present ones fill after this look

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fivelevers.levers.semantic_cache.question import TURNS, blocks_of, is_user, question_of, turns_of
+from fivelevers.levers.semantic_cache.question import TURNS, asks, blocks_of, is_user, turns_of
 from fivelevers.request import Api
 
 # Kept at the provider or in the proxy, where it changes and the request does not.
@@ -87,7 +87,7 @@ def _by_turns(api: Api, body: Mapping[str, Any]) -> str | None:
         return "prefill"
     if _is_tool_result(last):
         return "tool_result"
-    return None if question_of(api, body) else "no_question"
+    return None if asks(turns) else "no_question"
 
 
 def _is_tool_result(turn: object) -> bool:

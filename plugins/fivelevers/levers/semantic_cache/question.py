@@ -33,14 +33,12 @@ class Question:
 def question_of(api: Api, body: Mapping[str, Any]) -> Question | None:
     """None where the conversation does not end in a text of the user's."""
     turns = turns_of(api, body)
-    if not turns or not is_user(turns[-1]):
+    found = _asked(turns)
+    if found is None:
         return None
+    at, text = found
     *earlier, last = turns
     blocks = blocks_of(last)
-    found = [(at, text) for at, block in enumerate(blocks) if (text := text_in(block)) is not None]
-    if not found or not found[-1][1].strip():
-        return None
-    at, text = found[-1]
     blanked = [None if at == here else _block(block) for here, block in enumerate(blocks)]
     beside = {key: value for key, value in _unmarked(blocks[at]).items() if key not in ("type", "text")}
     rest = {key: value for key, value in body.items() if key not in _LEFT_OUT and value is not None}
@@ -50,6 +48,20 @@ def question_of(api: Api, body: Mapping[str, Any]) -> Question | None:
         rest["tools"] = [_unmarked(tool) for tool in tools]
     whole = [api.value, rest, _turn({**last, "content": None}), at, blanked, beside, _namespace(body)]
     return Question(text, sha256(canonical_json(whole)).digest())
+
+
+def asks(turns: list[Any]) -> bool:
+    """Whether the conversation ends in a question."""
+    return _asked(turns) is not None
+
+
+def _asked(turns: list[Any]) -> tuple[int, str] | None:
+    """The last text of the last turn, and which of its blocks that is."""
+    if not turns or not is_user(turns[-1]):
+        return None
+    texts = ((at, text) for at, block in enumerate(blocks_of(turns[-1])) if (text := text_in(block)) is not None)
+    *_, last = (None, *texts)
+    return last if last is not None and last[1].strip() else None
 
 
 def turns_of(api: Api, body: Mapping[str, Any]) -> list[Any]:

@@ -1,0 +1,71 @@
+"""A log that several processes read in parts gives what one process reads: the same calls, account and places."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from fivelevers.audit import apart
+from fivelevers.audit.calls import Account, LoggedCall
+from fivelevers.audit.rows import parts
+from fivelevers.audit.sources import Sources
+from fivelevers.errors import AuditError
+from tests.unit.audit.logged import write
+from tests.unit.audit.test_read import BODY, EXCHANGE
+
+ROWS = 400
+
+
+def rows() -> list[object]:
+    """Out of order, with what is no JSON here and there, and lines of many lengths."""
+    rng = random.Random(1)
+    made: list[object] = []
+    for number in range(ROWS):
+        said = [*BODY["messages"], {"role": "user", "content": "word " * rng.randrange(200)}]
+        made.append({**EXCHANGE, "request": {**BODY, "messages": said}, "timestamp": 1.79e9 + rng.randrange(10_000)})
+        made += ["no json"] if number % 50 == 49 else []
+    return made
+
+
+def read(*names: Path) -> tuple[list[LoggedCall], Account]:
+    account = Account()
+    with Sources.of(map(str, names)).reading() as calls:
+        return list(calls(account, lambda _: None)), account
+
+
+def test_in_parts_as_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, packed = write(tmp_path / "a.jsonl", rows()), tmp_path / "b.jsonl.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    array = tmp_path / "c.json"
+    array.write_text(json.dumps([EXCHANGE]), encoding="utf-8")
+    files = (plain, packed, array)
+    alone, account = read(*files)
+    assert len(alone) == 2 * ROWS + 1
+    monkeypatch.setattr(apart, "WORTH_IT", 0)
+    monkeypatch.setattr(apart, "_PART_BYTES", 10_000)
+    monkeypatch.setattr(apart, "cores", lambda: 3)
+    together, account_together = read(*files)
+    assert together == alone
+    assert account_together == account
+
+
+def test_parts_are_whole_lines(tmp_path: Path) -> None:
+    log = write(tmp_path / "a.jsonl", rows())
+    found, data = parts(str(log), 7000), log.read_bytes()
+    assert len(found) > 5
+    assert b"".join(data[part.start : part.end] for part in found) == data
+    assert all(data[: part.start].count(b"\n") == part.lines for part in found)
+    assert parts(str(write(tmp_path / "a.jsonl.gz", rows())), 7000) == []
+
+
+def test_a_process_that_is_killed_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "WORTH_IT", 0)
+    monkeypatch.setattr(apart, "cores", lambda: 2)
+    monkeypatch.setattr(apart, "read", lambda *_, **__: os._exit(9))
+    with pytest.raises(AuditError, match="a reading process was killed"):
+        read(write(tmp_path / "a.jsonl", rows()))
