@@ -60,6 +60,7 @@ class AnswerLine:
     ``answered`` and ``at_once`` are the same as an earlier call: of both, ``sampled`` had a temperature above 0 or
     none, and of ``blind`` ones the log does not tell whether they may be answered. ``too_slow``: the same as one on its
     way for longer than anybody waits. ``sure``: the duplicates at temperature 0; ``likely``: the others.
+    ``cooled``: USD that the other calls cost more after lever 1, since the sure ones renew no entry of a prompt cache.
 
     ``asked``: questions that were no duplicates; ``looked_at``: how many of them were looked up, ``alone`` of them with
     a system prompt, tools, parameters or history that no other question has; ``similar``: those that
@@ -79,6 +80,7 @@ class AnswerLine:
     blind: int = 0
     sure: Sum = field(default_factory=Sum)
     likely: Sum = field(default_factory=Sum)
+    cooled: Decimal = ZERO
     asked: int = 0
     looked_at: int = 0
     alone: int = 0
@@ -103,11 +105,11 @@ class AnswerLine:
     def duplicates(self) -> int:
         return self.answered + self.at_once
 
-    def saving(self, *, after_lever_1: bool) -> tuple[Decimal, Decimal] | None:
-        """USD over the log, (low, high); None where the log does not tell.
+    def saving(self, *, after_lever_1: bool, missed: Decimal = ZERO) -> tuple[Decimal, Decimal] | None:
+        """USD over the log, (low, high); None where the log does not tell. ``missed``: what a replay of lever 1 misses.
 
         Low: the duplicates at temperature 0. High: every duplicate, and similar questions as often among all as among
-        those that were looked at.
+        those that were looked at. After lever 1, at one end it stays as warm as it was, at the other it cools.
         """
         if not self.may_be:
             return None
@@ -115,7 +117,9 @@ class AnswerLine:
             part.usd(after_lever_1=after_lever_1) for part in (self.sure, self.likely, self.similar)
         )
         scale = Decimal(self.asked) / self.looked_at if self.looked_at else ZERO
-        return low, low + likely + similar * scale
+        cooled = low - self.cooled if after_lever_1 else low
+        missed = missed if self.sure.calls and after_lever_1 else ZERO
+        return min(low, cooled) - missed, max(low, cooled) + missed + likely + similar * scale
 
     @property
     def rate(self) -> tuple[float, float, float] | None:

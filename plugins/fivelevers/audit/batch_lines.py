@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from math import log
+from math import log, sqrt
 from statistics import NormalDist
 from typing import Final
 
@@ -32,6 +32,24 @@ def unfinished(deadline_s: float) -> float:
 
 
 RESCUED: Final = Decimal(f"{unfinished(DEADLINE_S):.4f}")
+_ALL_BUT: Final = 0.05  # of such logs
+_MANY: Final = 1000  # batches, of which the normal distribution tells it
+
+
+def rescued_at_most(batches: int) -> Decimal:
+    """Share of so many batches, all as large, that more are rescued of in one log of twenty at most.
+
+    The 95 % point of the binomial distribution: of a few batches one is a large share. Never below ``RESCUED``.
+    """
+    rate = float(RESCUED)
+    if batches > _MANY:
+        return RESCUED + Decimal(_NORMAL.inv_cdf(1 - _ALL_BUT) * sqrt(rate * (1 - rate) / batches))
+    late, chance = 0, (1 - rate) ** batches
+    below = chance
+    while below < 1 - _ALL_BUT:
+        chance *= (batches - late) / (late + 1) * rate / (1 - rate)
+        late, below = late + 1, below + chance
+    return max(Decimal(late) / max(batches, 1), RESCUED)
 
 
 class Sign(StrEnum):
@@ -53,24 +71,27 @@ class Waiting(StrEnum):
 
 @dataclass(slots=True)
 class Gain:
-    """Calls at the batch price instead of the live one: USD saved, as they were paid and as lever 1 had marked them."""
+    """Calls at the batch price instead of the live one. USD: as paid live, as lever 1 had marked them, and batched."""
 
     calls: int = 0
     paid: Decimal = ZERO
     marked: Decimal = ZERO
+    batched: Decimal = ZERO
 
     @classmethod
     def of(cls, live: Charge, batch: Decimal) -> Gain:
-        """Of one call. A rescued one is paid live, and its row of the batch too."""
-        return cls(1, live.paid * (1 - RESCUED) - batch, live.marked * (1 - RESCUED) - batch)
+        """Of one call."""
+        return cls(1, live.paid, live.marked, batch)
 
     def add(self, other: Gain) -> None:
         self.calls += other.calls
         self.paid += other.paid
         self.marked += other.marked
+        self.batched += other.batched
 
-    def usd(self, *, after_lever_1: bool) -> Decimal:
-        return self.marked if after_lever_1 else self.paid
+    def usd(self, *, after_lever_1: bool, rescued: Decimal = RESCUED) -> Decimal:
+        """Saved. ``rescued``: the share that is paid live, and its row of the batch too."""
+        return (self.marked if after_lever_1 else self.paid) * (1 - rescued) - self.batched
 
 
 @dataclass(slots=True)
@@ -118,16 +139,19 @@ class Caller:
     def take(self, gain: Gain) -> None:
         """One more call that may go."""
         self.may += 1
-        self.most = self.most[0] + max(gain.paid, ZERO), self.most[1] + max(gain.marked, ZERO)
-        self.dearer = self.dearer[0] + (gain.paid <= 0), self.dearer[1] + (gain.marked <= 0)
+        usual, best = ([gain.usd(after_lever_1=x, rescued=y) for x in (False, True)] for y in (RESCUED, ZERO))
+        self.most = self.most[0] + max(best[0], ZERO), self.most[1] + max(best[1], ZERO)
+        self.dearer = self.dearer[0] + (usual[0] <= 0), self.dearer[1] + (usual[1] <= 0)
 
     def saving(self, *, after_lever_1: bool) -> tuple[Decimal, Decimal]:
         """USD over the log, (low, high).
 
-        Low: the calls with a sign, all of them or none, since what reads a warm prefix pays for its write elsewhere.
-        High: each call that may go and gains by itself.
+        Low: the calls with a sign, all of them or none, since what reads a warm prefix pays for its write elsewhere; of
+        their bursts, else of themselves, as many are rescued as is unlikely. High: each call that may go and gains by
+        itself, none rescued.
         """
-        low = max(self.sure.usd(after_lever_1=after_lever_1), ZERO)
+        rescued = rescued_at_most(self.bursts or self.sure.calls)
+        low = max(self.sure.usd(after_lever_1=after_lever_1, rescued=rescued), ZERO)
         return low, self.most[after_lever_1]
 
 

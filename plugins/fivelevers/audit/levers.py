@@ -24,5 +24,6 @@ class LeverAudits:
         call = with_provider(call, self._prices)
         charge = self.prefixes.see(call, route)
         taken = self.answers.see(call, route, charge)
+        self.answers.lines()[route, call.model].cooled += self.prefixes.cooled(taken)
         self.batch.see(call, route, charge, taken)
         return call, charge, taken

@@ -10,18 +10,26 @@ from fivelevers.prices import Usage
 
 ZERO = Decimal(0)
 NO_USAGE = Usage()
+MISSED = Decimal("0.01")
+"""Share of a line's cost by which a replay of lever 1 may miss the bill: benchmarks.audit_truth found 0.1 to 0.8 %."""
+
 ACTS_ON = (Style.MARKS, Style.BREAKPOINTS)
 
 
 @dataclass(slots=True)
 class Projected:
-    """The calls whose prompts are in the log: USD of their input as paid, and by the replay as they were and marked."""
+    """The calls whose prompts are in the log: USD of their input as paid, and by the replay as they were and marked.
+
+    ``reusable``: of their ``prompt`` tokens those at the start of a prompt of the two hours before, whatever its cache.
+    """
 
     calls: int = 0
     paid: Decimal = ZERO
     as_it_was: Decimal = ZERO
     marked: Decimal = ZERO
     marks: int = 0
+    prompt: int = 0
+    reusable: int = 0
 
 
 @dataclass(slots=True)
@@ -51,15 +59,23 @@ class Line:
     projected: Projected = field(default_factory=Projected)
 
     @property
+    def missed(self) -> Decimal:
+        """USD by which the replay may miss what the calls cost after lever 1."""
+        return MISSED * (self.cost_usd - self.projected.paid + self.projected.marked)
+
+    @property
     def saving(self) -> tuple[Decimal, Decimal] | None:
         """(low, high) over the log; None where the log does not tell.
 
-        One end starts from what was paid, the other from what the replay says that the calls had cost as they were.
+        One end starts from what was paid, the other from what the replay says that the calls had cost as they were;
+        where the lever marks anything, each is ``MISSED`` further out.
         Calls without a prompt save nothing at the low end, and at the high end as much as those with one.
         """
         told = self.projected
         if self.style not in ACTS_ON or not told.calls:
             return None
+        missed = MISSED * told.paid if told.marks else ZERO
         low, high = sorted((told.paid - told.marked, told.as_it_was - told.marked))
+        low, high = low - missed, high + missed
         share = Decimal(self.priced) / told.calls
         return min(low, low * share), max(high, high * share)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from fivelevers.audit.answer_lines import Charge
+from fivelevers.audit.answer_lines import Charge, Taken
 from fivelevers.audit.calls import LoggedCall, Text, with_provider
+from fivelevers.audit.cooled import Cooled, Marked
 from fivelevers.audit.differences import Differences
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
 from fivelevers.audit.waste import NeverRead
@@ -35,11 +36,14 @@ class PromptCacheAudit:
         self._replay = Replay()
         self._lines: dict[tuple[str, str], Line] = {}
         self._never_read: dict[tuple[Kind, str, str], NeverRead[tuple[str, Decimal]]] = {}
+        self._cooled = Cooled()
+        self._last: Marked | None = None
         self.differences = Differences(prices, self._terms)
 
     def see(self, call: LoggedCall, route: str) -> Charge | None:
         """The next call, on ``route``. Tells what it cost, and what it had cost with this lever; None: no price."""
         call = with_provider(call, self._prices)
+        self._last = None
         terms = self._terms.of(call.provider or "", call.model, call.deployment)
         price = self._prices.price(call.model, provider=call.provider or None, deployment=call.deployment)
         line = self._lines.setdefault((route, call.model), Line(route, call.model, terms.rules.style))
@@ -57,6 +61,10 @@ class PromptCacheAudit:
         line.logged_usd = _plus(line.logged_usd, call.logged_usd)
         marked = self._project(call, price, terms, line, paid)
         return Charge(in_all, in_all if marked is None else in_all - paid + marked)
+
+    def cooled(self, taken: Taken) -> Decimal:
+        """USD that the last call costs more since lever 2 answers others, so that they renew no entry."""
+        return ZERO if self._last is None else self._cooled.see(self._last, taken, self._replay)
 
     def lines(self) -> list[Line]:
         """Those with the dearest input first."""
@@ -97,6 +105,8 @@ class PromptCacheAudit:
         scope = "/".join((call.provider or "", call.model, call.deployment or "")).encode()
         per_char = (call.usage.prompt + 0.5) / call.request.chars  # so that positions, rounded down, end at all of it
         positions = prefix_of(call.request, scope, per_char, system_first=terms.rules.style is Style.MARKS)
+        line.projected.prompt += call.usage.prompt
+        line.projected.reusable += self._replay.reusable(positions)
         decision = self._replay.take(line.route, positions, terms.prices, terms.rules, at=call.at)
         told = line.projected
         told.calls += 1
@@ -104,6 +114,7 @@ class PromptCacheAudit:
         told.marks += len(decision.marks)
         marked = _usd(decision.expected.cost(terms.prices), plain)
         told.marked += marked
+        self._last = Marked(line.route, positions, terms.prices, terms.rules, call.at, plain, marked)
         told.as_it_was += _usd(decision.client_alone.cost(terms.prices), plain)
         return marked
 

@@ -20,8 +20,8 @@ _DAY_S = 86_400.0
 _MAX_WRONG: float = SemanticCacheSwitch.model_fields["max_wrong"].default
 _TOLD_AT_MOST = 5  # lines whose hits get a sentence
 _ASSUMED = (
-    "Each call that lever 2 answers saves what it cost after lever 1, where that saves; lever 1 stays as warm as it "
-    "was, and judging costs nothing."
+    "Each call that lever 2 answers saves what it cost after lever 1, where that saves; at one end lever 1 stays as "
+    "warm as it was, at the other it cools by the duplicates that are not sent; judging costs nothing."
 )
 
 
@@ -48,7 +48,7 @@ def answer_saving(line: Line, found: AnswerLine) -> Ends | None:
     """Over the log; None where the log does not tell, or no price is known."""
     if not line.priced:
         return None
-    return found.saving(after_lever_1=line.projected.marked < line.projected.paid)
+    return found.saving(after_lever_1=line.projected.marked < line.projected.paid, missed=line.missed)
 
 
 def answer_notes(told: SemanticCacheAudit, done: Pass) -> Iterator[str]:

@@ -229,6 +229,8 @@ def _record(line: Line, levers: Routing, done: Pass, by: str) -> dict[str, Any]:
                 "style": line.style.value,
                 "calls": told.calls,
                 "marks": told.marks,
+                "prompt_tokens": told.prompt,
+                "reusable_tokens": told.reusable,
                 "paid_usd": usd(told.paid),
                 "replayed_usd": usd(told.as_it_was),
                 "marked_usd": usd(told.marked),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fivelevers.audit.calls import LoggedCall
-from fivelevers.audit.lines import Line
+from fivelevers.audit.lines import MISSED, Line
 from fivelevers.audit.prompt_cache import PromptCacheAudit
 from fivelevers.levers.prompt_cache.difference import What
 from fivelevers.levers.prompt_cache.terms import Style
@@ -54,7 +54,7 @@ def test_a_prompt_that_repeats_saves_most_of_its_input(prices: PriceBook) -> Non
     assert line.projected.paid == line.projected.as_it_was == line.input_usd
     assert line.saving is not None
     low, high = line.saving
-    assert low == high  # no doubt: every prompt is there, and nothing was cached before
+    assert high - low == 2 * MISSED * line.input_usd  # every prompt is there, and nothing was cached before
     assert Decimal("0.80") < low / line.input_usd < Decimal("0.90")  # a read is a tenth
 
 
@@ -64,7 +64,17 @@ def test_prompts_that_never_repeat_are_left_alone(prices: PriceBook) -> None:
     line = only_line(audited(prices, calls))
     assert line.saving is not None
     assert line.projected.marks < 40
-    assert -line.input_usd * Decimal("0.02") < line.saving[0] <= 0
+    assert -line.input_usd * (Decimal("0.02") + MISSED) < line.saving[0] <= 0
+
+
+def test_what_is_reusable_stood_at_the_start_of_an_earlier_prompt(prices: PriceBook) -> None:
+    """Whatever its cache: half of the second, nothing of a third that begins otherwise."""
+    parts = [{"type": "text", "text": f"{name} " * 1000} for name in "abcd"]
+    said = [[parts[0], parts[1]], [parts[0], parts[2]], [parts[3], parts[1]]]
+    bodies = [{"max_tokens": 9, "messages": [{"role": "user", "content": content}]} for content in said]
+    line = only_line(audited(prices, [call(n * 60.0, body=one, input=3000) for n, one in enumerate(bodies)]))
+    assert line.projected.prompt == 9000
+    assert line.projected.reusable == pytest.approx(1500, abs=2)
 
 
 def test_tokens_alone_tell_no_saving_but_what_was_wasted_and_the_most_there_is(prices: PriceBook) -> None:
@@ -93,7 +103,9 @@ def test_calls_without_a_prompt_widen_the_range(prices: PriceBook) -> None:
     calls = sorted([*asked(200, 30.0), *blind], key=lambda one: one.at)
     line = only_line(audited(prices, calls))
     assert line.saving is not None
-    assert line.saving[1] == 2 * line.saving[0]
+    low, high = line.saving
+    missed = MISSED * line.projected.paid
+    assert high - 2 * missed == 2 * (low + missed)  # as many calls again
 
 
 def test_a_model_that_caches_by_itself_and_one_without_a_price(prices: PriceBook) -> None:

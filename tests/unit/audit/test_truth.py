@@ -37,6 +37,9 @@ class Watched:
     replay: Replay
     last: tuple[Any, Decision] | None = None
 
+    def reusable(self, positions: tuple[Position, ...]) -> int:
+        return self.replay.reusable(positions)
+
     def take(self, route: str, positions: tuple[Position, ...], *rest: Any, at: float) -> Decision:
         decision = self.replay.take(route, positions, *rest, at=at)
         self.last = positions, decision

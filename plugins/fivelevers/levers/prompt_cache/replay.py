@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import islice
 
 from fivelevers.levers.prompt_cache.breakpoints import Decision, decide
 from fivelevers.levers.prompt_cache.node import Node
@@ -39,6 +40,20 @@ class Replay:
             self._nodes.move_to_end(name)
         self._forget(at)
         return decision
+
+    def fork(self, route: str, max_nodes: int) -> Replay:
+        """What is known by now of a route, for other rows to go on from: the prefixes that were touched last."""
+        forked = Replay(max_nodes)
+        latest = list(islice(reversed(self._nodes.items()), max_nodes))
+        forked._nodes.update(reversed(latest))
+        if route in self._hazards:
+            forked._hazards[route] = Hazards(self._hazards[route].counts)
+        return forked
+
+    def reusable(self, positions: Sequence[Position]) -> int:
+        """Tokens at the start of the next row that an earlier one had too: no cache of prefixes could read more."""
+        known = (position.tokens for position in reversed(positions) if position.node in self._nodes)
+        return next(known, 0)
 
     @property
     def remembered(self) -> int:

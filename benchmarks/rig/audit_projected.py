@@ -1,0 +1,45 @@
+"""What the audit projects from a log, by route and lever: `fivelevers audit --json`, without similar questions."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from fivelevers.audit.calls import LoggedCall
+from fivelevers.audit.groups import By
+from fivelevers.audit.levers import LeverAudits
+from fivelevers.audit.routing import RoutingAudit
+from fivelevers.audit.spending import Spending
+from fivelevers.cli.audit_tables import audit_record
+from fivelevers.cli.logs import go_through
+from fivelevers.cli.routing_tables import Routing
+from fivelevers.prices import PriceBook
+
+Ends = tuple[Decimal, Decimal]
+
+
+def projected(log: Path, prices: PriceBook) -> dict[tuple[str, str], Ends]:
+    """USD over the log, (low, high), by route and the lever's name, its models together; only where there is one."""
+    found: dict[tuple[str, str], Ends] = {}
+    for line in recorded(log, prices)["lines"]:
+        for lever, told in line["projections"].items():
+            if told["saving_usd"] is not None:
+                before = found.get((line["route"], lever), (Decimal(0), Decimal(0)))
+                low, high = map(Decimal, told["saving_usd"])
+                found[line["route"], lever] = before[0] + low, before[1] + high
+    return found
+
+
+def recorded(log: Path, prices: PriceBook) -> dict[str, Any]:
+    """Its JSON."""
+    audits, spending, routing = LeverAudits(prices, similar=False), Spending(), RoutingAudit(prices)
+
+    def see(call: LoggedCall, route: str) -> None:
+        call, charge, taken = audits.see(call, route)
+        routing.see(call, route, taken)
+        spending.see(call, route, charge)
+
+    done = go_through([str(log)], By.ROUTE, None, see)
+    levers = Routing(routing, audits.answers, audits.batch.lines())
+    return audit_record(audits.prefixes, levers, done, By.ROUTE, spending=spending, show_text=False)
