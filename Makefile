@@ -6,16 +6,20 @@ ARGS ?=
 BENCHMARKS := $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/[a-z]*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench chaos lock clean install-demo install-test
+.PHONY: help demo test test-vllm lint types bench chaos lock clean install-demo install-test
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 demo: install-demo ## Start the embedded stack, replay the example traffic, print the report and the bill
 	@exec .venv/bin/fivelevers demo $(ARGS)
 
 test: install-test ## Run all tests (ARGS="-k name" for some of them)
 	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-vllm: install-test ## Lever 5 on real vLLM and llm-compressor, on the CPU: ten minutes, and 5 GB of packages
+	@tests/vllm/install.sh
+	@FIVELEVERS_TEST_VLLM=1 exec .venv/bin/python -m pytest -s tests/vllm $(ARGS)
 
 lint: install-test ## Check style
 	@exec .venv/bin/ruff check $(ARGS) .
