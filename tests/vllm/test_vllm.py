@@ -29,7 +29,7 @@ from fivelevers.levers.quantization.gated import Gated
 from fivelevers.levers.quantization.verdict import Verdict
 from fivelevers.stores import gated
 from tests.vllm import items
-from tests.wire.proxy import Proxy, wait_for
+from tests.wire.proxy import ACME, Proxy, wait_for
 
 ROOT = Path(__file__).parents[2]
 VLLM, COMPRESSOR = (ROOT / ".fivelevers" / name / "bin/python" for name in ("vllm", "compressor"))
@@ -167,7 +167,8 @@ def _in_traffic(folder: Path, original: str, tmp_path: Path) -> None:
 
         def ask() -> httpx.Response:
             body = {"model": NAME, "messages": [{"role": "user", "content": f"{long}Repeat: river"}], "max_tokens": 6}
-            return proxy.http.post("/v1/chat/completions", json=body, timeout=300).raise_for_status()
+            headers = {"authorization": f"Bearer {ACME}"}
+            return proxy.http.post("/v1/chat/completions", json=body, headers=headers, timeout=300).raise_for_status()
 
         answer = wait_for(ask, lambda got: got.headers.get("x-fivelevers-quantized") == "fp8")
         again = ask()
