@@ -9,11 +9,11 @@ from typing import Any
 from fivelevers.audit.calls import LoggedCall
 from fivelevers.audit.groups import By
 from fivelevers.audit.levers import LeverAudits
+from fivelevers.audit.projections import Projections
 from fivelevers.audit.routing import RoutingAudit
 from fivelevers.audit.spending import Spending
 from fivelevers.cli.audit_tables import audit_record
 from fivelevers.cli.logs import go_through
-from fivelevers.cli.routing_tables import Routing
 from fivelevers.prices import PriceBook
 
 Ends = tuple[Decimal, Decimal]
@@ -41,5 +41,5 @@ def recorded(log: Path, prices: PriceBook) -> dict[str, Any]:
         spending.see(call, route, charge)
 
     done = go_through([str(log)], By.ROUTE, None, see)
-    levers = Routing(routing, audits.answers, audits.batch.lines())
+    levers = Projections(audits.answers, audits.batch.lines(), routing)
     return audit_record(audits.prefixes, levers, done, By.ROUTE, spending=spending, show_text=False)

@@ -61,9 +61,7 @@ _WORK = (
 _BEFORE_NUMBERS = (template.partition("{}")[0].strip() for template in _NUMBER)
 # All that stands around a fact or before a number, the longest first: one may begin another.
 PHRASES = tuple(
-    sorted(
-        filter(None, (*_OPENINGS, *_LEADS, *_FOLLOW_UPS, *_CLOSINGS, *_BEFORE_NUMBERS)), key=len, reverse=True
-    )
+    sorted(filter(None, (*_OPENINGS, *_LEADS, *_FOLLOW_UPS, *_CLOSINGS, *_BEFORE_NUMBERS)), key=len, reverse=True)
 )
 
 

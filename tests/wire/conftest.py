@@ -86,9 +86,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, planting_log: Path) -> Itera
     routes = [*caching.ROUTES, *answering.ROUTES, *fleet.ROUTES, *batching.ROUTES, *tiers.ROUTES]
     routes += [*cascades.ROUTES, *quantized.ROUTES]
     shipped = (ROOT / "litellm_config/fivelevers.yaml").read_text()  # its list of routes stands last
-    (folder / "fivelevers.yaml").write_text(
-        shipped + indent(yaml.safe_dump(routes), "  ")
-    )
+    (folder / "fivelevers.yaml").write_text(shipped + indent(yaml.safe_dump(routes), "  "))
     stack = Stack(
         folder / "state",
         workers=2,

@@ -11,7 +11,12 @@ from itertools import accumulate
 from math import sqrt
 from statistics import NormalDist
 
+from fivelevers.policy.levers import SemanticCacheSwitch
+
 ZERO = Decimal(0)
+AUDITED = Decimal(str(SemanticCacheSwitch.model_fields["audit_share"].default))
+"""Of the similar hits, those that are answered afresh and compared, unless the policy says otherwise."""
+
 NEAR = tuple(round(0.80 + at / 100, 2) for at in range(20))
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -62,10 +67,11 @@ class AnswerLine:
     way for longer than anybody waits. ``sure``: the duplicates at temperature 0; ``likely``: the others.
     ``cooled``: USD that the other calls cost more after lever 1, since the sure ones renew no entry of a prompt cache.
 
-    ``asked``: questions that were no duplicates; ``looked_at``: how many of them were looked up, ``alone`` of them with
-    a system prompt, tools, parameters or history that no other question has; ``similar``: those that
-    had been given a similar one's answer. Of these the log has both answers of ``compared``; in ``agreed`` they are the
-    same but for their looks. ``nearest``: questions whose nearest earlier one was as similar as the step of ``NEAR``.
+    ``asked``: questions that were no duplicates, of ``question_chars`` together; ``looked_at``: how many of them were
+    looked up, ``alone`` of them with a system prompt, tools, parameters or history that no other question has;
+    ``similar``: those that had been given a similar one's answer. Of these the log has both answers of ``compared``;
+    in ``agreed`` they are the same but for their looks. ``nearest``: questions whose nearest earlier one was as
+    similar as the step of ``NEAR``.
     """
 
     route: str
@@ -82,6 +88,7 @@ class AnswerLine:
     likely: Sum = field(default_factory=Sum)
     cooled: Decimal = ZERO
     asked: int = 0
+    question_chars: int = 0
     looked_at: int = 0
     alone: int = 0
     similar: Sum = field(default_factory=Sum)
@@ -109,7 +116,8 @@ class AnswerLine:
         """USD over the log, (low, high); None where the log does not tell. ``missed``: what a replay of lever 1 misses.
 
         Low: the duplicates at temperature 0. High: every duplicate, and similar questions as often among all as among
-        those that were looked at. After lever 1, at one end it stays as warm as it was, at the other it cools.
+        those that were looked at, but for those that are audited. After lever 1, at one end it stays as warm as it
+        was, at the other it cools.
         """
         if not self.may_be:
             return None
@@ -119,7 +127,7 @@ class AnswerLine:
         scale = Decimal(self.asked) / self.looked_at if self.looked_at else ZERO
         cooled = low - self.cooled if after_lever_1 else low
         missed = missed if self.sure.calls and after_lever_1 else ZERO
-        return min(low, cooled) - missed, max(low, cooled) + missed + likely + similar * scale
+        return min(low, cooled) - missed, max(low, cooled) + missed + likely + similar * scale * (1 - AUDITED)
 
     @property
     def rate(self) -> tuple[float, float, float] | None:

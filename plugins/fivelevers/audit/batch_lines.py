@@ -171,6 +171,19 @@ class BatchLine:
     def waiting(self) -> int:
         return sum(caller.waits.total() for caller in self.callers)
 
+    @property
+    def why_not(self) -> str:
+        """Why no call may go, in a few words."""
+        reasons = {
+            "somebody waits": self.waiting,
+            "no batch price": self.total("no_batch_price"),
+            "price not known": self.total("unpriced"),
+            "no batch API": self.total("other_api"),
+            "another service tier": self.total("other_tier"),
+            "answered by lever 2": self.total("answered"),
+        }
+        return max(reasons, key=lambda reason: reasons[reason])
+
     def saving(self, *, after_lever_1: bool, similar: Decimal = ZERO) -> tuple[Decimal, Decimal] | None:
         """USD over the log, (low, high); None where no call may go. ``similar``: the share of all calls that lever 2
         may have answered as similar to others; the low end is without them."""

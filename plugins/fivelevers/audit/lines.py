@@ -14,6 +14,11 @@ MISSED = Decimal("0.01")
 """Share of a line's cost by which a replay of lever 1 may miss the bill: benchmarks.audit_truth found 0.1 to 0.8 %."""
 
 ACTS_ON = (Style.MARKS, Style.BREAKPOINTS)
+OWN_SERVERS = frozenset({"hosted_vllm", "vllm", "ollama", "ollama_chat", "openai_like", "lm_studio"})
+"""LiteLLM's providers that are somebody's own: lever 5 quantises there alone."""
+
+Ends = tuple[Decimal, Decimal]
+"""(low, high), in USD."""
 
 
 @dataclass(slots=True)
@@ -45,6 +50,7 @@ class Line:
     route: str
     model: str
     style: Style
+    provider: str = ""
     calls: int = 0
     priced: int = 0
     no_text: int = 0
@@ -64,7 +70,21 @@ class Line:
         return MISSED * (self.cost_usd - self.projected.paid + self.projected.marked)
 
     @property
-    def saving(self) -> tuple[Decimal, Decimal] | None:
+    def marked_pays(self) -> bool:
+        """Whether lever 1 makes the line cheaper: what comes after it saves what then is paid."""
+        return self.projected.marked < self.projected.paid
+
+    @property
+    def why_not(self) -> str:
+        """Why there is no saving, in a few words."""
+        if not self.priced:
+            return "price not known"
+        if self.style is Style.AUTOMATIC:
+            return "cached by itself"
+        return "no rules known" if self.style not in ACTS_ON else "prompts not in the log"
+
+    @property
+    def saving(self) -> Ends | None:
         """(low, high) over the log; None where the log does not tell.
 
         One end starts from what was paid, the other from what the replay says that the calls had cost as they were;

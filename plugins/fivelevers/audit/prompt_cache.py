@@ -46,7 +46,9 @@ class PromptCacheAudit:
         self._last = None
         terms = self._terms.of(call.provider or "", call.model, call.deployment)
         price = self._prices.price(call.model, provider=call.provider or None, deployment=call.deployment)
-        line = self._lines.setdefault((route, call.model), Line(route, call.model, terms.rules.style))
+        line = self._lines.setdefault(
+            (route, call.model), Line(route, call.model, terms.rules.style, call.provider or "")
+        )
         line.calls += 1
         line.usage += call.usage
         line.no_text += call.text is not Text.WHOLE

@@ -64,6 +64,7 @@ class Questions:
     ) -> None:
         """One question that is no duplicate."""
         line.asked += 1
+        line.question_chars += len(text)
         draw = _draw(scope, text)
         if draw >= min(self._below.get(line.route, 1.0), self._below_all):
             return

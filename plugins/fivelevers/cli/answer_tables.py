@@ -10,9 +10,10 @@ from rich.table import Table
 from fivelevers.audit.answer_lines import AnswerLine, total
 from fivelevers.audit.duplicates import WAIT_S
 from fivelevers.audit.lines import Line
+from fivelevers.audit.projections import Projections
 from fivelevers.audit.semantic_cache import SemanticCacheAudit
 from fivelevers.cli.logs import Pass
-from fivelevers.cli.savings import Ends, a_month, as_json, in_words
+from fivelevers.cli.savings import a_month, as_json, in_words
 from fivelevers.cli.tables import short, table
 from fivelevers.policy.levers import SemanticCacheSwitch
 
@@ -25,16 +26,16 @@ _ASSUMED = (
 )
 
 
-def answer_table(lines: list[Line], told: SemanticCacheAudit, done: Pass, by: str) -> Table:
+def answer_table(lines: list[Line], told: Projections, done: Pass, by: str) -> Table:
     title = "Lever 2, semantic answer cache: what had been answered before"
     shown = table(title, by, "model", "same", "at once", "similar", "saving a month")
     for line in lines:
-        found = told.lines()[line.route, line.model]
+        found = told.answered(line)
         if found.may_be:
-            saving = a_month(answer_saving(line, found), done)
+            saving = a_month(told.by_answers(line), done)
             cells = (f"{found.answered:,}", f"{found.at_once:,}", _similar(found), in_words(saving) if saving else "-")
         else:
-            cells = ("-", "-", "-", "prompts not in the log" if found.unknown else "may answer none")
+            cells = ("-", "-", "-", told.why_no_answers(line))
         shown.add_row(line.route, short(line.model), *cells)
     return shown
 
@@ -42,13 +43,6 @@ def answer_table(lines: list[Line], told: SemanticCacheAudit, done: Pass, by: st
 def _similar(found: AnswerLine) -> str:
     rate = found.rate
     return "-" if rate is None else f"{rate[0]:.0%} ({100 * rate[1]:.0f}-{100 * rate[2]:.0f})"
-
-
-def answer_saving(line: Line, found: AnswerLine) -> Ends | None:
-    """Over the log; None where the log does not tell, or no price is known."""
-    if not line.priced:
-        return None
-    return found.saving(after_lever_1=line.projected.marked < line.projected.paid, missed=line.missed)
 
 
 def answer_notes(told: SemanticCacheAudit, done: Pass) -> Iterator[str]:
@@ -141,8 +135,8 @@ def _days(line: AnswerLine, judged: int, done: Pass) -> float | None:
     return max(judged / (hits / (done.span_s / _DAY_S)), 1.0)
 
 
-def answer_record(line: Line, told: SemanticCacheAudit, done: Pass) -> dict[str, Any]:
-    found = told.lines()[line.route, line.model]
+def answer_record(line: Line, told: Projections, done: Pass) -> dict[str, Any]:
+    found, saving = told.answered(line), told.by_answers(line)
     return {
         "calls_not_known": found.unknown,
         "calls_that_may_be_answered": found.may_be,
@@ -152,8 +146,8 @@ def answer_record(line: Line, told: SemanticCacheAudit, done: Pass) -> dict[str,
         "sampled": found.sampled,
         "without_prompt": found.blind,
         "similar": _similar_record(found, done) if found.rate is not None else None,
-        "saving_usd": as_json(answer_saving(line, found)),
-        "saving_a_month_usd": as_json(a_month(answer_saving(line, found), done)),
+        "saving_usd": as_json(saving),
+        "saving_a_month_usd": as_json(a_month(saving, done)),
     }
 
 

@@ -58,10 +58,10 @@ def audit(
     """
     # SQLAlchemy loads here: `fivelevers --help` shall not wait for it.
     from fivelevers.audit.levers import LeverAudits
+    from fivelevers.audit.projections import Projections
     from fivelevers.audit.routing import RoutingAudit
     from fivelevers.audit.spending import Spending
     from fivelevers.cli.audit_tables import audit_record, audit_tables
-    from fivelevers.cli.routing_tables import Routing
     from fivelevers.pages.audit_page import audit_page
     from fivelevers.policy import load
     from fivelevers.providers.minilm import installed
@@ -79,7 +79,7 @@ def audit(
         done = go_through(logs, by, load(Path(policy)) if policy else None, see)
         if answers.similar:
             _look_up(answers)
-        levers = Routing(routing, answers, audits.batch.lines())
+        levers = Projections(answers, audits.batch.lines(), routing)
         record = audit_record(told, levers, done, by, spending=spending, show_text=show_text)
         if html is not None:
             html.write_text(audit_page(record), encoding="utf-8")

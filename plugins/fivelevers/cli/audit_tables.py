@@ -14,17 +14,19 @@ from rich.text import Text
 from fivelevers.audit.calls import DAMAGE, Account
 from fivelevers.audit.calls import Text as Kept
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
+from fivelevers.audit.projections import Projections
 from fivelevers.audit.prompt_cache import PromptCacheAudit
 from fivelevers.audit.spending import Spending
+from fivelevers.audit.steps import steps
 from fivelevers.cli.answer_tables import answer_notes, answer_record, answer_table
 from fivelevers.cli.batch_tables import batch_notes, batch_record, batch_table
 from fivelevers.cli.difference_tables import difference_records, difference_tables
 from fivelevers.cli.logs import Pass
-from fivelevers.cli.routing_tables import Routing, routing_notes, routing_record, routing_table
+from fivelevers.cli.routing_tables import routing_notes, routing_record, routing_table
 from fivelevers.cli.savings import a_month, as_json, in_words
+from fivelevers.cli.step_tables import steps_record, steps_table
 from fivelevers.cli.tables import money, per_success_record, short, table, usd
 from fivelevers.levers.prompt_cache.reuse import EDGES_S, Gaps
-from fivelevers.levers.prompt_cache.terms import Style
 
 _TOO_SHORT_S = 86_400.0
 _WHY_NO_TEXT = {
@@ -41,12 +43,15 @@ _ASSUMPTIONS = (
 )
 
 
-def audit_tables(told: PromptCacheAudit, levers: Routing, done: Pass, by: str, *, show_text: bool) -> RenderableType:
+def audit_tables(
+    told: PromptCacheAudit, levers: Projections, done: Pass, by: str, *, show_text: bool
+) -> RenderableType:
     """What the logs tell, what the levers had made of it, where prompts part, and what is not known."""
     lines, answers, batch, parts = told.lines(), levers.answers, levers.batch, list[RenderableType]()
     if lines:
-        parts += [_told_table(lines, by), _projection_table(lines, done, by), answer_table(lines, answers, done, by)]
-        parts += [batch_table(lines, answers, batch, done, by), routing_table(lines, levers, done, by)]
+        parts += [steps_table(steps(lines, levers), done), _told_table(lines, by)]
+        parts += [_projection_table(lines, done, by), answer_table(lines, levers, done, by)]
+        parts += [batch_table(lines, levers, done, by), routing_table(lines, levers, done, by)]
     sums = told.differences.tally.sums()
     if sums:
         examples = told.differences.examples if show_text else {}
@@ -84,13 +89,7 @@ def _projection_table(lines: list[Line], done: Pass, by: str) -> Table:
 
 def _why_not(line: Line) -> str:
     """Why there is no figure, in a few words."""
-    if not line.priced:
-        return "price not known"
-    if line.style is Style.AUTOMATIC:
-        return "cached by itself"
-    if line.style not in ACTS_ON:
-        return "no rules known"
-    return "prompts not in the log" if not line.projected.calls else "one moment"
+    return "one moment" if line.saving is not None else line.why_not
 
 
 def _period(done: Pass) -> Iterator[str]:
@@ -155,7 +154,7 @@ def _account(account: Account) -> Iterator[str]:
 
 
 def audit_record(
-    told: PromptCacheAudit, levers: Routing, done: Pass, by: str, *, spending: Spending, show_text: bool
+    told: PromptCacheAudit, levers: Projections, done: Pass, by: str, *, spending: Spending, show_text: bool
 ) -> dict[str, Any]:
     """All of it, ready for JSON: what `--json` prints and the page is drawn from."""
     lines, tally = told.lines(), told.differences.tally
@@ -170,6 +169,7 @@ def audit_record(
             for reason, left in done.account.left.items()
         ],
         "prompts": {kept.value: count for kept, count in done.account.texts.items()},
+        "in_order": {"all": steps_record(steps(lines, levers), done), f"{by}s": _by_route(lines, levers, done)},
         "lines": [_record(line, levers, done, by) for line in lines],
         "spent": _spent_record(spending),
         "reuse_gaps": [_gaps_record(route, gaps) for route, gaps in told.gaps().items()],
@@ -181,6 +181,11 @@ def audit_record(
             *routing_notes(lines, levers, done),
         ],
     }
+
+
+def _by_route(lines: list[Line], levers: Projections, done: Pass) -> dict[str, Any]:
+    routes = dict.fromkeys(line.route for line in lines)
+    return {route: steps_record(steps((one for one in lines if one.route == route), levers), done) for route in routes}
 
 
 def _spent_record(spending: Spending) -> dict[str, Any]:
@@ -206,7 +211,7 @@ def _gaps_record(route: str, gaps: Gaps) -> dict[str, Any]:
     return {"route": route, "visits": gaps.visits, "again": dict(zip(EDGES_S, gaps.again, strict=True))}
 
 
-def _record(line: Line, levers: Routing, done: Pass, by: str) -> dict[str, Any]:
+def _record(line: Line, levers: Projections, done: Pass, by: str) -> dict[str, Any]:
     saving, month, told = line.saving, a_month(line.saving, done), line.projected
     cost = as_json(a_month((line.cost_usd, line.cost_usd), done)) if line.priced else None
     return {
@@ -239,8 +244,8 @@ def _record(line: Line, levers: Routing, done: Pass, by: str) -> dict[str, Any]:
                 "at_most_usd": usd(line.at_most_usd),
                 "not_known": _why_not(line) if month is None else None,
             },
-            "semantic_cache": answer_record(line, levers.answers, done),
-            "batch": batch_record(line, levers.answers, levers.batch, done),
+            "semantic_cache": answer_record(line, levers, done),
+            "batch": batch_record(line, levers, done),
             "routing": routing_record(line, levers, done),
         },
     }

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 from rich.table import Table
 
-from fivelevers.audit.answer_lines import ZERO
 from fivelevers.audit.batch_lines import DEADLINE_S, RESCUED, BatchLine, BatchLines, Caller, Sign, Waiting, total
 from fivelevers.audit.lines import Line
-from fivelevers.audit.semantic_cache import SemanticCacheAudit
+from fivelevers.audit.projections import Projections
 from fivelevers.cli.logs import Pass
-from fivelevers.cli.savings import Ends, a_month, as_json, in_words
+from fivelevers.cli.savings import a_month, as_json, in_words
 from fivelevers.cli.tables import short, table
 
 _HOUR_S = 3600
@@ -32,42 +30,21 @@ _ASSUMED = (
 )
 
 
-def batch_table(lines: list[Line], answers: SemanticCacheAudit, told: BatchLines, done: Pass, by: str) -> Table:
+def batch_table(lines: list[Line], told: Projections, done: Pass, by: str) -> Table:
     title = "Lever 3, batch lane: what may not need an answer at once"
     shown = table(title, by, "model", "waited", "may go", "signs", "saving a month")
     for line in lines:
-        found = told[line.route, line.model]
-        saving = a_month(batch_saving(line, answers, found), done)
+        found = told.batched(line)
+        saving = a_month(told.by_batches(line), done)
         counts = (found.waiting, found.total("may"), found.total("signed"))
         last = _why_not(found) if saving is None else in_words(saving)
         shown.add_row(line.route, short(line.model), *(f"{count:,}" for count in counts), last)
     return shown
 
 
-def batch_saving(line: Line, answers: SemanticCacheAudit, found: BatchLine) -> Ends | None:
-    """Over the log; None where no call may go."""
-    answered = answers.lines()[line.route, line.model]
-    share = ZERO if answered.rate is None else Decimal(answered.rate[0]) * answered.asked / answered.calls
-    return found.saving(after_lever_1=_after_lever_1(line), similar=share)
-
-
-def _after_lever_1(line: Line) -> bool:
-    return line.projected.marked < line.projected.paid
-
-
 def _why_not(found: BatchLine) -> str:
     """Why there is no figure, in a few words."""
-    if found.total("may"):
-        return "one moment"
-    reasons = {
-        "somebody waits": found.waiting,
-        "no batch price": found.total("no_batch_price"),
-        "price not known": found.total("unpriced"),
-        "no batch API": found.total("other_api"),
-        "another service tier": found.total("other_tier"),
-        "answered by lever 2": found.total("answered"),
-    }
-    return max(reasons, key=lambda reason: reasons[reason])
+    return "one moment" if found.total("may") else found.why_not
 
 
 def batch_notes(lines: list[Line], told: BatchLines) -> Iterator[str]:
@@ -129,12 +106,11 @@ def _not_known(callers: list[Caller]) -> Iterator[str]:
 
 
 def _dearer(lines: list[Line], told: BatchLines) -> int:
-    return sum(caller.dearer[_after_lever_1(line)] for line in lines for caller in told[line.route, line.model].callers)
+    return sum(caller.dearer[line.marked_pays] for line in lines for caller in told[line.route, line.model].callers)
 
 
-def batch_record(line: Line, answers: SemanticCacheAudit, told: BatchLines, done: Pass) -> dict[str, Any]:
-    found, after = told[line.route, line.model], _after_lever_1(line)
-    saving = batch_saving(line, answers, found)
+def batch_record(line: Line, told: Projections, done: Pass) -> dict[str, Any]:
+    found, after, saving = told.batched(line), line.marked_pays, told.by_batches(line)
     callers = sorted(found.callers, key=lambda caller: -caller.saving(after_lever_1=after)[1])
     return {
         "calls_that_may_go": found.total("may"),

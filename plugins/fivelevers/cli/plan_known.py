@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fivelevers.adoption import Basis, Ends, Known
+from fivelevers.audit.lines import OWN_SERVERS
 from fivelevers.cli.logs import MONTH_S
 from fivelevers.errors import CalibrationError
 from fivelevers.order import LEVERS, Mode
@@ -26,7 +27,6 @@ ENOUGH_REQUESTS: Final = 200
 ENOUGH_S: Final = 86_400.0
 LEAST_S: Final = 3600.0  # of traffic, below which no month is told of
 NOTHING: Final = (Decimal(0), Decimal(0))
-_OWN_SERVERS: Final = frozenset({"hosted_vllm", "vllm", "ollama", "ollama_chat", "openai_like", "lm_studio"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def _quantization(route: Route, books: Books) -> Found:
     from fivelevers.stores.route_traffic import providers
 
     served = providers(books.ledger, route.name, books.since)
-    if served and not served & _OWN_SERVERS:
+    if served and not served & OWN_SERVERS:
         return Found(cannot=f"managed APIs alone serve it ({', '.join(sorted(served))})")
     registration = route.levers.quantization.registration
     servers = "--baseline URL --candidate URL --from-ledger"

@@ -17,9 +17,7 @@ _SHORT = "That is less than a day of traffic: take the figures of a month as a h
 _NUMBER = {lever.name: lever.number for lever in LEVERS}
 
 
-def plan_tables(
-    planned: Mapping[str, tuple[tuple[Known, ...], Step | None]], *, short: bool = False
-) -> RenderableType:
+def plan_tables(planned: Mapping[str, tuple[tuple[Known, ...], Step | None]], *, short: bool = False) -> RenderableType:
     """``short``: the ledger has less than a day of traffic."""
     parts: list[RenderableType] = []
     for name, (known, step) in planned.items():

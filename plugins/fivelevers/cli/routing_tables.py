@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
 
-from fivelevers.audit.answer_lines import ZERO
-from fivelevers.audit.batch_lines import BatchLines
-from fivelevers.audit.lines import Line
-from fivelevers.audit.routing import EPSILON, TO_CERTIFY, TO_FIT, RoutingAudit, Shown, Unknown, labelled
-from fivelevers.audit.semantic_cache import SemanticCacheAudit
-from fivelevers.cli.answer_tables import answer_saving
-from fivelevers.cli.batch_tables import batch_saving
+from fivelevers.audit.lines import Ends, Line
+from fivelevers.audit.projections import Projections
+from fivelevers.audit.routing import EPSILON, TO_CERTIFY, TO_FIT, Shown, Unknown, labelled
 from fivelevers.cli.logs import MONTH_S, Pass
-from fivelevers.cli.savings import Ends, a_month, as_json, in_words
+from fivelevers.cli.savings import a_month, as_json, in_words
 from fivelevers.cli.tables import money, short, table
 
 _PROMPTS = TO_FIT + TO_CERTIFY
@@ -26,43 +21,14 @@ _ASSUMED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """Lever 4 beside what the levers before it leave."""
-
-    told: RoutingAudit
-    answers: SemanticCacheAudit
-    batch: BatchLines
-
-    def left(self, line: Line) -> Ends | None:
-        """USD over the log that levers 1 to 3 leave, (low, high); None where no price is known."""
-        if not line.priced:
-            return None
-        key = line.route, line.model
-        earlier = (
-            line.saving,
-            answer_saving(line, self.answers.lines()[key]),
-            batch_saving(line, self.answers, self.batch[key]),
-        )
-        least, most = (sum((max(ends[at], ZERO) for ends in earlier if ends), ZERO) for at in (0, 1))
-        return max(line.cost_usd - most, ZERO), max(line.cost_usd - least, ZERO)
-
-    def saving(self, line: Line) -> Ends | Unknown:
-        """USD over the log; else why that is not known."""
-        found, left = self.told.shown(self.told.line(line.route, line.model)), self.left(line)
-        if isinstance(found, Unknown):
-            return found
-        return Unknown.NO_PRICE if left is None else (ZERO, left[1] * (1 - found.share))
-
-
-def routing_table(lines: list[Line], told: Routing, done: Pass, by: str) -> Table:
+def routing_table(lines: list[Line], told: Projections, done: Pass, by: str) -> Table:
     title = "Lever 4, cost-aware routing: what a cheaper model could answer as well"
     shown = table(title, by, "model", "labelled", "left", "benchmark", "saving a month")
     for line in lines:
-        found = told.told.line(line.route, line.model)
+        found = told.routed(line)
         most = (a_month(told.left(line), done), found.benchmark_usd())
         cells = (f"{found.labelled:,}", *(money(ends[1]) if ends else "-" for ends in most))
-        shown.add_row(line.route, short(line.model), *cells, _saving_words(told.saving(line), done))
+        shown.add_row(line.route, short(line.model), *cells, _saving_words(told.by_routing(line), done))
     return shown
 
 
@@ -73,14 +39,14 @@ def _saving_words(saving: Ends | Unknown, done: Pass) -> str:
     return "one moment" if month is None else in_words(month)
 
 
-def routing_notes(lines: list[Line], told: Routing, done: Pass) -> Iterator[str]:
+def routing_notes(lines: list[Line], told: Projections, done: Pass) -> Iterator[str]:
     """What the table does not say: what it would take to know, and what was assumed."""
-    found = [told.told.line(line.route, line.model) for line in lines]
+    found = [told.routed(line) for line in lines]
     if not any(line.left for line in found):
         return
     if not labelled(found):
         yield "No row says whether an answer was good (outcome, or boolean scores): what routing would save is unknown."
-    shown = [(line, made) for line in found if isinstance(made := told.told.shown(line), Shown)]
+    shown = [(line, made) for line in found if isinstance(made := told.routing.shown(line), Shown)]
     for line, made in shown:
         yield (
             f"{line.route}: {short(made.model)} was good {made.difference:+.1%} against {short(line.model)} (at least "
@@ -96,18 +62,18 @@ def routing_notes(lines: list[Line], told: Routing, done: Pass) -> Iterator[str]
         yield f"Assumed: {_ASSUMED}"
 
 
-def _too_slow(lines: list[Line], told: Routing, done: Pass) -> Iterator[str]:
+def _too_slow(lines: list[Line], told: Projections, done: Pass) -> Iterator[str]:
     if not done.span_s:
         return
     for line in lines:
-        a_month_ = told.told.line(line.route, line.model).left * MONTH_S / done.span_s
+        a_month_ = told.routed(line).left * MONTH_S / done.span_s
         if 0 < a_month_ < _PROMPTS:
             yield f"{line.route}, {short(line.model)}: at this rate a month has {a_month_:,.0f} prompts."
 
 
-def routing_record(line: Line, told: Routing, done: Pass) -> dict[str, Any]:
-    found, saving = told.told.line(line.route, line.model), told.saving(line)
-    made = told.told.shown(found)
+def routing_record(line: Line, told: Projections, done: Pass) -> dict[str, Any]:
+    found, saving = told.routed(line), told.by_routing(line)
+    made = told.routing.shown(found)
     known = None if isinstance(saving, Unknown) else saving
     return {
         "calls_left": found.left,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+from fivelevers.audit.lines import Ends
 from fivelevers.cli.logs import MONTH_S, Pass
 from fivelevers.cli.tables import money, usd
-
-Ends = tuple[Decimal, Decimal]
 
 
 def a_month(ends: Ends | None, done: Pass) -> Ends | None:

@@ -6,7 +6,7 @@ Drawn from what `fivelevers audit --json` prints, and from nothing else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -36,21 +36,16 @@ Record = Mapping[str, Any]
 Ends = tuple[Decimal, Decimal]
 _SHOWN: Final = 6
 _ZERO: Final = Decimal(0)
-_NONE: Final = {
-    "routing": "not known: no log tells whether a cheaper model is as good",
-    "quantization": "not applicable where the models are a provider's",
-}
 
 
 def audit_page(record: Record) -> str:
     """One HTML file."""
-    found = _savings(record)
-    title = _headline(record, found)
+    title = _headline(record)
     body = (
         element("h1", title),
         element("p", _lead(record), class_="lead"),
-        tiles(_tiles(record, found)),
-        _in_order(record, found),
+        tiles(_tiles(record)),
+        _in_order(record),
         _over_time(record),
         _two_numbers(record),
         _reuse(record),
@@ -82,36 +77,42 @@ def _cost_of(record: Record, name: str) -> Decimal:
 
 def _savings(record: Record) -> dict[str, Ends]:
     """USD by lever, (low, high), of the lines where it pays; a lever without figures is not in it."""
-    sums: dict[str, Ends] = {}
-    for one in record["lines"]:
-        for lever, told in one["projections"].items():
-            ends = _ends(told, record)
-            if ends is not None:
-                low, high = sums.get(lever, (_ZERO, _ZERO))
-                sums[lever] = low + max(ends[0], _ZERO), high + max(ends[1], _ZERO)
-    return sums
+    told = {step["lever"]: _ends(step, record) for step in record["in_order"]["all"]["steps"]}
+    return {lever: ends for lever, ends in told.items() if ends is not None}
+
+
+def _held_out(record: Record) -> Ends:
+    """USD that the levers do not save, since the holdout is left alone."""
+    low, high = map(Decimal, _money(record["in_order"]["all"], "held_out", record) or ("0", "0"))
+    return low, high
+
+
+def _saved(record: Record) -> Ends:
+    """By all levers, less what is held out."""
+    ends, (low, high) = _savings(record).values(), _held_out(record)
+    return sum((one for one, _ in ends), _ZERO) - low, sum((one for _, one in ends), _ZERO) - high
 
 
 def _ends(told: Record, record: Record) -> Ends | None:
-    saving = told.get("saving_a_month_usd" if _monthly(record) else "saving_usd")
+    saving = _money(told, "saving", record)
     if saving is None:
         return None
     low, high = map(Decimal, saving)
     return low, high
 
 
-def _headline(record: Record, found: Mapping[str, Ends]) -> str:
-    low, high = _sum(found.values())
+def _money(told: Record, name: str, record: Record) -> list[str] | None:
+    found: list[str] | None = told.get(f"{name}_a_month_usd" if _monthly(record) else f"{name}_usd")
+    return found
+
+
+def _headline(record: Record) -> str:
+    low, high = _saved(record)
     if not record["calls"]:
         return "No usable call is in these logs"
     if high <= 0:
         return f"Nothing of {dollars(_cost(record))} {_span_word(record)} is shown to be saved by these logs"
     return f"{_range(low, high)} of {dollars(_cost(record))} {_span_word(record)} could be saved"
-
-
-def _sum(ends: Iterable[Ends]) -> Ends:
-    some = list(ends)
-    return sum((low for low, _ in some), _ZERO), sum((high for _, high in some), _ZERO)
 
 
 def _range(low: Decimal, high: Decimal) -> str:
@@ -129,9 +130,9 @@ def _lead(record: Record) -> str:
     return f"{record['calls']:,} calls of {days} (UTC), projected in the order of the levers.{short}"
 
 
-def _tiles(record: Record, found: Mapping[str, Ends]) -> Iterator[Tile]:
+def _tiles(record: Record) -> Iterator[Tile]:
     tokens = sum(one["prompt_tokens"] + one["output_tokens"] for one in record["lines"])
-    cost, (low, high) = _cost(record), _sum(found.values())
+    cost, (low, high) = _cost(record), _saved(record)
     in_log = _cost_of(record, "cost_usd")
     yield Tile("Cost", dollars(cost), f"{_span_word(record)}; in the log {dollars(in_log)}")
     ends = dict.fromkeys(percent(end / cost, 0) for end in (low, high)) if cost else {}
@@ -149,30 +150,43 @@ def _good(record: Record) -> int:
     return sum(int(one["good"]) for one in record["spent"]["steps"])
 
 
-def _in_order(record: Record, found: Mapping[str, Ends]) -> Markup:
+def _in_order(record: Record) -> Markup:
     if not record["lines"]:
         return Markup("")
-    cost = _cost(record)
-    steps = [_step(lever.number, lever.title, lever.name, found.get(lever.name)) for lever in LEVERS]
-    after = float(cost - _sum(found.values())[1])
-    drawn = waterfall("What is paid, lever by lever", ("Paid", float(cost)), steps, ("At best", after))
+    cost, told = _cost(record), record["in_order"]["all"]
+    steps = [_step(step, record) for step in told["steps"]]
+    low, high = _held_out(record)
+    if high:
+        steps.append(Step("Held out, as proof", "cost", -float(low), -float(high - low), f"+{_range(low, high)}"))
+    drawn = waterfall(
+        "What is paid, lever by lever", ("Paid", float(cost)), steps, ("At best", float(cost - _saved(record)[1]))
+    )
     return section(
         f"What each lever would take off, {_span_word(record)}",
         note(
             "Each lever is projected on what those before it left, and counted where it pays. The filled part is the "
-            "low end, the pale one reaches to the high end."
+            f"low end, the pale one reaches to the high end. {percent(told['holdout'], 0)} of the sessions are held "
+            f"out: no lever acts there, so that what the others save is measured.{_to_know(told)}"
         ),
         figure(drawn),
         key((("at least", "cost", True), ("at most", "cost", False))),
     )
 
 
-def _step(number: int, title: str, name: str, ends: Ends | None) -> Step:
-    label = f"{number}  {title}"
+def _to_know(told: Record) -> str:
+    """What the evidence costs before a lever may act."""
+    costs = [(step["number"], Decimal(step["to_prove_usd"][1])) for step in told["steps"]]
+    some = [f"lever {number} {dollars(cost)}" for number, cost in costs if cost]
+    return f" To know, once and at most: {', '.join(some)}." if some else ""
+
+
+def _step(told: Record, record: Record) -> Step:
+    label, ends = f"{told['number']}  {told['title']}", _ends(told, record)
     if ends is None:
-        return Step(label, name, 0.0, told=_NONE.get(name, "not known").partition(":")[0])
+        dearest = max(told["not_known"], key=lambda one: Decimal(one["cost_usd"]), default={"why": "not known"})
+        return Step(label, told["lever"], 0.0, told=dearest["why"])
     low, high = (float(end) for end in ends)
-    return Step(label, name, low, high - low, f"{MINUS}{_range(*ends)}" if high else "")
+    return Step(label, told["lever"], low, high - low, f"{MINUS}{_range(*ends)}" if high else "")
 
 
 def _over_time(record: Record) -> Markup:

@@ -45,6 +45,40 @@ def test_as_json(told: dict[str, Any]) -> None:
     }
 
 
+def test_each_step_takes_off_what_the_ones_before_it_left(told: dict[str, Any]) -> None:
+    found = told["in_order"]["all"]
+    paid, left = float(found["paid_usd"][0]), [float(found["paid_usd"][0])] * 2
+    assert paid == pytest.approx(sum(float(line["cost_usd"]) for line in told["lines"] if line["cost_usd"]))
+    assert [step["number"] for step in found["steps"]] == [1, 2, 3, 4, 5]
+    for step in found["steps"]:
+        low, high = map(float, step["saving_usd"] or (0, 0))
+        left = [left[0] - high, left[1] - low]
+        assert [float(end) for end in step["left_usd"]] == pytest.approx(left, abs=2e-6)
+    held = [float(end) for end in found["held_out_usd"]]
+    first, second = (found["steps"][at]["saving_usd"] for at in (0, 1))
+    assert held == pytest.approx(
+        [0.02 * (float(one) + float(two)) for one, two in zip(first, second, strict=True)], abs=2e-6
+    )
+    assert [float(end) for end in found["left_usd"]] == pytest.approx([left[0] + held[1], left[1] + held[0]], abs=4e-6)
+
+
+def test_a_step_counts_the_routes_where_it_pays(told: dict[str, Any]) -> None:
+    by_route = {route: found["steps"] for route, found in told["in_order"]["routes"].items()}
+    assert by_route["support-assistant"][0]["saving_usd"] == ["0", "0"]  # marks cost more there than they bring
+    assert float(by_route["coding-agent"][0]["saving_usd"][0]) > 0
+    assert by_route["handbook-rag-claude"][0]["saving_usd"] is None
+    assert [one["why"] for one in by_route["handbook-rag-claude"][0]["not_known"]] == ["prompts not in the log"]
+    assert [one["why"] for one in by_route["coding-agent"][3]["not_known"]] == ["no labels"]
+    assert float(by_route["coding-agent"][3]["to_prove_usd"][1]) > 10
+    assert [one["why"] for one in by_route["coding-agent"][4]["not_known"]] == ["providers' models"]
+
+
+def test_the_steps_are_the_first_that_one_reads() -> None:
+    text = run("audit", LOG).stdout
+    assert "a month, lever by lever" in text.splitlines()[0]
+    assert "Held out: 2 % of the sessions" in " ".join(text.split())
+
+
 def faq(tmp_path: Path) -> str:
     """Four calls: a question, the same at once, the same later, and the same in other words."""
     usage = {"prompt_tokens": 100, "completion_tokens": 1000}

@@ -49,7 +49,8 @@ def test_a_lever_that_does_not_pay_on_a_route_is_not_counted_there(example: tupl
     record, page = example
     losing = [one for one in record["lines"] if one["route"] == "support-assistant"]
     assert float(losing[0]["projections"]["prompt_cache"]["saving_usd"][1]) < 0
-    alone = Read(audit_page({**record, "lines": losing}))
+    in_order = {"all": record["in_order"]["routes"]["support-assistant"]}
+    alone = Read(audit_page({**record, "lines": losing, "in_order": in_order}))
     assert "is shown to be saved" in alone.text
     assert "could be saved" in page.text
 
@@ -59,7 +60,8 @@ def test_a_month_is_the_records_own(example: tuple[Mapping[str, Any], Read]) -> 
     lines = [
         {**one, "cost_a_month_usd": "1234.5", "projections": {"semantic_cache": {}}} for one in record["lines"][:1]
     ]
-    alone = Read(audit_page({**record, "lines": lines}))
+    in_order = {"all": {**record["in_order"]["all"], "steps": [], "held_out_a_month_usd": None}}
+    alone = Read(audit_page({**record, "lines": lines, "in_order": in_order}))
     assert "Nothing of $1,234.50 a month is shown to be saved" in alone.text
     first = record["lines"][0]
     rate = 30 * 86_400 / record["period"]["seconds"]

@@ -181,9 +181,7 @@ def test_counts_of_all_proxies_are_added(tmp_path: Path) -> None:
 
 def test_a_forced_request_goes_to_its_model(module: ModuleType, state: State) -> None:
     body = {"model": "tiers", "messages": [{"role": "user", "content": EASY}]}
-    plan = prepare(
-        parse_request(Api.CHAT, body), body, Caller("/", TASK, "k"), parse(POLICY), request_id="r", now=NOW
-    )
+    plan = prepare(parse_request(Api.CHAT, body), body, Caller("/", TASK, "k"), parse(POLICY), request_id="r", now=NOW)
     made = import_module("fivelevers.proxies.litellm.routing").routing(plan, body, state)
     assert went(module.Forced(made, "strong")) == ["strong"]
     assert went(module.Forced(made, "weak")) == ["weak", "weak"]

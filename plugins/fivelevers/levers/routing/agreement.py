@@ -13,9 +13,7 @@ import orjson
 
 from fivelevers.output import Output
 
-_FINAL: Final = re.compile(
-    r"(?:####|\\boxed\{|\b(?:answer|result)\b(?: is\b\s*[:=]?|\s*[:=]))\s*([^\n}]{1,200})", re.I
-)
+_FINAL: Final = re.compile(r"(?:####|\\boxed\{|\b(?:answer|result)\b(?: is\b\s*[:=]?|\s*[:=]))\s*([^\n}]{1,200})", re.I)
 _SUM: Final = re.compile(r"=\s*\$?(-?\d[\d,]{0,30}(?:\.\d{1,15})?)\s*\.?\s*\Z")
 _BARE: Final = re.compile(r"[^\w.+-]+")
 _READ_CHARS: Final = 20_000
