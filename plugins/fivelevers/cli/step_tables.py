@@ -15,7 +15,7 @@ from fivelevers.cli.savings import a_month, as_json, in_words
 from fivelevers.cli.tables import money, table, usd
 
 ASSUMED = {
-    "prompt_cache": "by a replay of its decisions, from what was paid or, at the other end, what the replay says of that",
+    "prompt_cache": "a replay of its decisions, from what was paid or, at the other end, from its own idea of that",
     "semantic_cache": "at least the same at temperature 0; at most those with any, and what is similar",
     "batch": "at least what has a sign that nobody waits; at most all that nobody is seen to have waited for",
     "routing": "at least nothing; at most all of a model that the labels show to be as good",
