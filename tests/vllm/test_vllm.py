@@ -144,7 +144,8 @@ def test_the_fp8_checkpoint_never_fails_and_goes_into_traffic_with_its_price(
 
 
 def _in_traffic(folder: Path, original: str, tmp_path: Path) -> None:
-    prices = {"input_cost_per_token": 3e-7, "output_cost_per_token": 1.2e-6, "cache_read_input_token_cost": 3e-8}
+    # Derived as the candidate's are: a load that tells of no cached tokens has one price for both kinds of input.
+    prices = {"input_cost_per_token": 1e-7, "output_cost_per_token": 5e-7, "cache_read_input_token_cost": 1e-7}
     params = {"model": f"hosted_vllm/{NAME}", "api_base": f"{original}/v1", **prices}
     config = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text())
     config["model_list"] = [{"model_name": NAME, "litellm_params": params, "model_info": {"id": "original"}}]
@@ -183,6 +184,8 @@ def _in_traffic(folder: Path, original: str, tmp_path: Path) -> None:
         )
         assert float(row["cost_usd"]) / 10**12 == pytest.approx(float(usd), rel=1e-6)
         assert first["deployment"] == row["deployment"] != "original"
+        without_us = (row["input_tokens"] + row["cache_read_tokens"]) * 1e-7 + row["output_tokens"] * 5e-7
+        assert float(row["cost_without_us_usd"]) / 10**12 == pytest.approx(without_us, rel=1e-6)
         assert row["cost_without_us_usd"] > row["cost_usd"]
         proxy.http.close()
 
