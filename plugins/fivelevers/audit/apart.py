@@ -20,8 +20,9 @@ from typing import IO, TYPE_CHECKING, Final
 
 from fivelevers.audit.arrival import Run, stored, write_runs
 from fivelevers.audit.calls import Account, LoggedCall
+from fivelevers.audit.opened import Part
 from fivelevers.audit.read import read
-from fivelevers.audit.rows import Part, parts
+from fivelevers.audit.rows import parts
 from fivelevers.errors import AuditError
 
 if TYPE_CHECKING:

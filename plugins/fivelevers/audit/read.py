@@ -9,7 +9,8 @@ from typing import Any, Final
 from fivelevers.audit import exchange, litellm_callback, litellm_spend
 from fivelevers.audit.calls import Account, LeftOutError, LoggedCall, Reason
 from fivelevers.audit.labels import label_in
-from fivelevers.audit.rows import Part, Progress, rows
+from fivelevers.audit.opened import Part, Progress
+from fivelevers.audit.rows import rows
 
 _Reader = Callable[[str, Mapping[str, Any]], LoggedCall]
 # Fields of which each format has at least one; the first that fits.

@@ -12,8 +12,8 @@ from fivelevers.audit import ledger_log
 from fivelevers.audit.apart import reading
 from fivelevers.audit.arrival import in_order, merged
 from fivelevers.audit.calls import Account, LoggedCall
+from fivelevers.audit.opened import STDIN
 from fivelevers.audit.read import read
-from fivelevers.audit.rows import STDIN
 from fivelevers.errors import AuditError
 from fivelevers.stores.content_key import Keys
 from fivelevers.stores.ledger import Ledger

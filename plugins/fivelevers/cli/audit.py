@@ -22,7 +22,7 @@ Logs = Annotated[
     list[str],
     typer.Argument(
         metavar="LOGS...",
-        help="Files (.gz too), globs, - for standard input, or a ledger: its URL or ledger.db.",
+        help="Files (.gz and .zst too), globs, - for standard input, or a ledger: its URL or ledger.db.",
         show_default=False,
     ),
 ]

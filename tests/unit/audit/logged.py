@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+
 from fivelevers.audit.answers import Said
 from fivelevers.audit.asked import asked_of
 from fivelevers.audit.calls import Account, LoggedCall
@@ -50,10 +52,20 @@ def call(
     )
 
 
+def pack(data: bytes, suffix: str) -> bytes:
+    """Packed with what a file of that suffix is packed with; as it is for any other."""
+    if suffix == ".zst":
+        packed = pyarrow.BufferOutputStream()
+        with pyarrow.CompressedOutputStream(packed, "zstd") as stream:
+            stream.write(data)
+        return bytes(packed.getvalue())
+    return gzip.compress(data) if suffix == ".gz" else data
+
+
 def write(path: Path, rows: Iterable[Any]) -> Path:
-    """JSON lines; gzip where the name says so. Text stays as it is."""
+    """JSON lines; packed where the name says so. Text stays as it is."""
     text = "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
-    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    path.write_bytes(pack(text.encode(), path.suffix))
     return path
 
 

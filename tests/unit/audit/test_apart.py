@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import random
@@ -39,13 +38,11 @@ def read(*names: Path) -> tuple[list[LoggedCall], Account]:
 
 
 def test_in_parts_as_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, packed = write(tmp_path / "a.jsonl", rows()), tmp_path / "b.jsonl.gz"
-    packed.write_bytes(gzip.compress(plain.read_bytes()))
-    array = tmp_path / "c.json"
-    array.write_text(json.dumps([EXCHANGE]), encoding="utf-8")
-    files = (plain, packed, array)
+    files = [write(tmp_path / name, rows()) for name in ("a.jsonl", "b.jsonl.gz", "c.jsonl.zst")]
+    files.append(tmp_path / "d.json")
+    files[-1].write_text(json.dumps([EXCHANGE]), encoding="utf-8")
     alone, account = read(*files)
-    assert len(alone) == 2 * ROWS + 1
+    assert len(alone) == 3 * ROWS + 1
     monkeypatch.setattr(apart, "WORTH_IT", 0)
     monkeypatch.setattr(apart, "_PART_BYTES", 10_000)
     monkeypatch.setattr(apart, "cores", lambda: 3)

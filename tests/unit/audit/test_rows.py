@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from fivelevers.audit import opened
 from fivelevers.audit import rows as module
 from fivelevers.audit.calls import Account, Reason
 from fivelevers.audit.rows import rows
 from fivelevers.errors import AuditError
+from tests.unit.audit.logged import pack
 
 ROWS = [{"n": n, "text": "ä" * n} for n in range(5)]
 
@@ -44,10 +47,10 @@ def lines(values: list[Any]) -> str:
     ],
     ids=["lines", "BOM", "CRLF", "no last newline", "array", "printed array", "page", "printed documents"],
 )
-@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_json_of_every_layout(tmp_path: Path, text: str, packed: bool) -> None:
-    file = tmp_path / "log"
-    file.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_json_of_every_layout(tmp_path: Path, text: str, suffix: str) -> None:
+    file = tmp_path / "log"  # what it is packed with is told from its bytes
+    file.write_bytes(pack(text.encode(), suffix))
     found, account = read(file)
     assert found == ROWS
     assert (account.rows, account.left) == (5, {})
@@ -87,40 +90,58 @@ def test_a_line_that_is_too_long_is_passed_over(tmp_path: Path, monkeypatch: pyt
     assert account.left[Reason.TOO_LONG].rows == 1
 
 
-def test_a_file_that_breaks_off(tmp_path: Path) -> None:
-    packed = gzip.compress(lines([{"n": n, "noise": f"{n * n * 7919:x}"} for n in range(2000)]).encode())
-    (tmp_path / "log.gz").write_bytes(packed[: len(packed) // 2])
-    found, account = read(tmp_path / "log.gz")
-    assert 0 < len(found) < 2000
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_a_packed_file_that_breaks_off(tmp_path: Path, suffix: str) -> None:
+    packed = pack(lines([{"n": n, "noise": sha256(b"%d" % n).hexdigest()} for n in range(20_000)]).encode(), suffix)
+    (tmp_path / "log").write_bytes(packed[: len(packed) // 2])
+    found, account = read(tmp_path / "log")
+    assert 0 < len(found) < 20_000
     assert account.left[Reason.CUT_OFF].rows == 1
+    assert account.rows == len(found) + sum(left.rows for left in account.left.values())
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_packed_files_one_after_the_other_in_one(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "log").write_bytes(pack(lines(ROWS[:2]).encode(), suffix) + pack(lines(ROWS[2:]).encode(), suffix))
+    assert read(tmp_path / "log")[0] == ROWS
+
+
+def test_an_array_that_breaks_off(tmp_path: Path) -> None:
     (tmp_path / "array").write_text(json.dumps(ROWS)[:-10])
     found, account = read(tmp_path / "array")
     assert found == ROWS[:4]
     assert account.left[Reason.NOT_JSON].rows == 1
 
 
-def test_zstd_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "log.zst").write_bytes(b"\x28\xb5\x2f\xfd rest")
-    with pytest.raises(AuditError, match=r"zstd -dc .*log.zst \| fivelevers audit -"):
+def test_zstd_without_pyarrow_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened, "find_spec", lambda _: None)
+    (tmp_path / "log.zst").write_bytes(pack(b"{}", ".zst"))
+    with pytest.raises(
+        AuditError, match=r"pip install 'fivelevers\[logs\]', or .*zstd -dc .*log.zst \| fivelevers audit -"
+    ):
         read(tmp_path / "log.zst")
 
 
-def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines(ROWS).encode())))
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_standard_input(monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pack(lines(ROWS).encode(), suffix))))
     assert [row for _, row in rows("-", Account())] == ROWS
 
 
-def test_progress_is_told_of_every_byte_on_the_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_progress_is_told_of_every_byte_on_the_disk(tmp_path: Path, suffix: str) -> None:
     told: list[int] = []
-    (tmp_path / "log.gz").write_bytes(gzip.compress(lines(ROWS).encode()))
-    list(rows(str(tmp_path / "log.gz"), Account(), told.append))
-    assert sum(told) == (tmp_path / "log.gz").stat().st_size
+    (tmp_path / "log").write_bytes(pack(lines(ROWS).encode(), suffix))
+    list(rows(str(tmp_path / "log"), Account(), told.append))
+    assert sum(told) == (tmp_path / "log").stat().st_size
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
 @example(b"\x1f\x8b")
 @example(gzip.compress(b"{}")[:-1])
+@example(pack(b"{}", ".zst")[:-1])
+@example(b"\x28\xb5\x2f\xfd rest")
 @example(b'"')
 def test_no_bytes_raise(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "log").write_bytes(data)
