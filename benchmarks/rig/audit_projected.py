@@ -6,12 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from fivelevers.audit.calls import LoggedCall
+from fivelevers.audit.audit import Audit
 from fivelevers.audit.groups import By
-from fivelevers.audit.levers import LeverAudits
-from fivelevers.audit.projections import Projections
-from fivelevers.audit.routing import RoutingAudit
-from fivelevers.audit.spending import Spending
 from fivelevers.cli.audit_tables import audit_record
 from fivelevers.cli.logs import go_through
 from fivelevers.prices import PriceBook
@@ -33,13 +29,6 @@ def projected(log: Path, prices: PriceBook) -> dict[tuple[str, str], Ends]:
 
 def recorded(log: Path, prices: PriceBook) -> dict[str, Any]:
     """Its JSON."""
-    audits, spending, routing = LeverAudits(prices, similar=False), Spending(), RoutingAudit(prices)
-
-    def see(call: LoggedCall, route: str) -> None:
-        call, charge, taken = audits.see(call, route)
-        routing.see(call, route, taken)
-        spending.see(call, route, charge)
-
-    done = go_through([str(log)], By.ROUTE, None, see)
-    levers = Projections(audits.answers, audits.batch.lines(), routing)
-    return audit_record(audits.prefixes, levers, done, By.ROUTE, spending=spending, show_text=False)
+    made = Audit(prices, similar=False)
+    done = go_through([str(log)], By.ROUTE, None, made.see)
+    return audit_record(made, done, By.ROUTE, show_text=False)

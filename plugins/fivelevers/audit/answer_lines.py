@@ -65,6 +65,7 @@ class AnswerLine:
     ``answered`` and ``at_once`` are the same as an earlier call: of both, ``sampled`` had a temperature above 0 or
     none, and of ``blind`` ones the log does not tell whether they may be answered. ``too_slow``: the same as one on its
     way for longer than anybody waits. ``sure``: the duplicates at temperature 0; ``likely``: the others.
+    ``together``: calls that were sent while the same one was on its way, however long that took, of so many tokens.
     ``cooled``: USD that the other calls cost more after lever 1, since the sure ones renew no entry of a prompt cache.
 
     ``asked``: questions that were no duplicates, of ``question_chars`` together; ``looked_at``: how many of them were
@@ -86,6 +87,8 @@ class AnswerLine:
     blind: int = 0
     sure: Sum = field(default_factory=Sum)
     likely: Sum = field(default_factory=Sum)
+    together: Sum = field(default_factory=Sum)
+    together_tokens: int = 0
     cooled: Decimal = ZERO
     asked: int = 0
     question_chars: int = 0

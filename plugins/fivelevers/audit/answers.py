@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _WHOLE = (None, "stop", "end_turn", "stop_sequence", "completed")
+CUT_OFF = ("length", "max_tokens", "max_output_tokens")  # of the chat API, the Messages API, Responses
 _TEXT_TYPES = ("text", "output_text")
 _NOT_IN_THE_LOG = ("redacted-by-litellm", "litellm_truncated")
 
@@ -19,6 +20,27 @@ class Said:
 
     whole: bool
     text: str | None = None
+
+
+def cut_off(response: Mapping[str, Any]) -> bool | None:
+    """Whether an answer ended at its token limit; None where the log does not say how it ended."""
+    choices = _objects(response.get("choices"))
+    details = _object(response.get("incomplete_details"))
+    reason = choices[0].get("finish_reason") if choices else response.get("stop_reason") or details.get("reason")
+    return reason in CUT_OFF if reason or response.get("status") else None
+
+
+def cut_off_in_stream(chunks: Iterable[Any]) -> bool | None:
+    """The same of a stream's chunks."""
+    told: bool | None = None
+    for chunk in _objects(chunks):
+        reasons = [reason for _, reason in _deltas(chunk) if reason]
+        if reasons:
+            told = reasons[-1] in CUT_OFF
+        done = chunk.get("response")
+        if isinstance(done, Mapping) and chunk.get("type") in ("response.completed", "response.incomplete"):
+            told = cut_off(done)
+    return told
 
 
 def ended_whole(finish_reason: str | None) -> bool:

@@ -72,6 +72,8 @@ class LoggedCall:
     asked: Asked | None = None
     manner: Manner = NOTHING_TOLD
     good: bool | None = None
+    cut_off: bool | None = None
+    session: str | None = None
 
 
 def with_provider(call: LoggedCall, prices: PriceBook) -> LoggedCall:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from fivelevers.audit import fields
-from fivelevers.audit.answers import Said, said_in, said_in_stream
+from fivelevers.audit.answers import Said, cut_off, cut_off_in_stream, said_in, said_in_stream
 from fivelevers.audit.asked import asked_of
 from fivelevers.audit.calls import LeftOutError, LoggedCall, Reason
 from fivelevers.audit.manner import manner_of
@@ -37,6 +37,7 @@ _TIMES = (
     "created_at",
     "@timestamp",
 )
+_SESSIONS = ("session_id", "sessionId", "session", "conversation_id", "thread_id", "trace_id", "traceId")
 _ENDS = ("end_time", "endTime", "ended_at", "completed_at", "finished_at", "response_time")
 
 
@@ -81,6 +82,8 @@ def call(place: str, row: Mapping[str, Any]) -> LoggedCall:
             streamed=True if _chunks(row) is not None else None,
             agent=caller.headers.get("user-agent") or fields.text(row, "user_agent"),
         ),
+        cut_off=cut_off(answer) if (chunks := _chunks(row)) is None else cut_off_in_stream(chunks),
+        session=fields.text(row, *_SESSIONS),
     )
 
 

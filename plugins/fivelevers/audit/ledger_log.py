@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fivelevers.audit.answers import Said, ended_whole
+from fivelevers.audit.answers import CUT_OFF, Said, ended_whole
 from fivelevers.audit.asked import Asked, asked_of, asked_without_prompt
 from fivelevers.audit.calls import Account, LeftOutError, LoggedCall, Reason, Text
 from fivelevers.audit.manner import manner_of
@@ -70,6 +70,8 @@ def _call(place: str, stored: StoredCall) -> LoggedCall:
         asked=_asked(stored, api, request),
         manner=manner_of(stored.request or {}, api=api, streamed=stored.stream),
         good=stored.good,
+        cut_off=None if stored.finish_reason is None else stored.finish_reason in CUT_OFF,
+        session=stored.session if stored.explicit_session else None,
     )
 
 

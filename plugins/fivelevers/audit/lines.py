@@ -53,6 +53,7 @@ class Line:
     provider: str = ""
     calls: int = 0
     priced: int = 0
+    unpriced_tokens: int = 0
     no_text: int = 0
     below_minimum: int = 0
     usage: Usage = NO_USAGE

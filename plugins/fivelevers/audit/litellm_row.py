@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fivelevers.audit import fields
-from fivelevers.audit.answers import said_in
+from fivelevers.audit.answers import cut_off, said_in
 from fivelevers.audit.asked import asked_of
 from fivelevers.audit.calls import LeftOutError, LoggedCall, Reason
 from fivelevers.audit.manner import Manner, agent_in, manner_of
@@ -62,6 +62,8 @@ def call(place: str, row: Mapping[str, Any], body: Mapping[str, Any], key: str |
         opening=opening,
         asked=asked_of(request, body, said_in(fields.part(row, "response")), fields.moment(row, "endTime", "end_time")),
         manner=_manner(row, body, metadata),
+        cut_off=cut_off(fields.part(row, "response")),
+        session=fields.text(row, "session_id", "trace_id"),
     )
 
 

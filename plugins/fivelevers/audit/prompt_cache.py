@@ -15,7 +15,7 @@ from fivelevers.audit.calls import LoggedCall, Text, with_provider
 from fivelevers.audit.cooled import Cooled, Marked
 from fivelevers.audit.differences import Differences
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
-from fivelevers.audit.waste import NeverRead
+from fivelevers.audit.never_read import NeverRead
 from fivelevers.levers.prompt_cache.prefix import prefix_of
 from fivelevers.levers.prompt_cache.replay import Replay
 from fivelevers.levers.prompt_cache.reuse import Gaps
@@ -56,6 +56,7 @@ class PromptCacheAudit:
         self.differences.see(call, route)
         paid, in_all = cost(replace(call.usage, output=0), price), cost(call.usage, price)
         if isinstance(paid, Unknown) or isinstance(in_all, Unknown):
+            line.unpriced_tokens += call.usage.total
             return None
         line.priced += 1
         line.input_usd += paid

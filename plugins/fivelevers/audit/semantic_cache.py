@@ -74,6 +74,9 @@ class SemanticCacheAudit:
     def _look_up(self, call: LoggedCall, asked: Asked, line: AnswerLine, charge: Charge) -> Taken:
         wall = (line.route, _tenant(call.caller), call.alias)
         same = self._answers.see(_key(*wall, asked.digest), call.at, asked.ended, stored=asked.stored)
+        if same in (Same.AT_ONCE, Same.TOO_SLOW):
+            line.together.add(charge)
+            line.together_tokens += call.usage.total
         if same in (Same.ANSWERED, Same.AT_ONCE):
             _count(line, same, asked, charge)
             return Taken.SURELY if asked.sampled is False else Taken.PERHAPS

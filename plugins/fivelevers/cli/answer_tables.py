@@ -22,7 +22,7 @@ _MAX_WRONG: float = SemanticCacheSwitch.model_fields["max_wrong"].default
 _TOLD_AT_MOST = 5  # lines whose hits get a sentence
 _ASSUMED = (
     "Each call that lever 2 answers saves what it cost after lever 1, where that saves; at one end lever 1 stays as "
-    "warm as it was, at the other it cools by the duplicates that are not sent; judging costs nothing."
+    "warm as it was, at the other it cools by the duplicates that are not sent. What judging costs is told apart."
 )
 
 

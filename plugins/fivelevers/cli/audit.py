@@ -15,7 +15,6 @@ from fivelevers.cli.logs import AsJson, PolicyPath, PriceMap, Prices, ShowText, 
 from fivelevers.errors import FiveLeversError
 
 if TYPE_CHECKING:
-    from fivelevers.audit.calls import LoggedCall
     from fivelevers.audit.semantic_cache import SemanticCacheAudit
 
 Logs = Annotated[
@@ -57,10 +56,7 @@ def audit(
     Exit code 0: the logs were read; 1: there is no usable call in them; 2: could not run.
     """
     # SQLAlchemy loads here: `fivelevers --help` shall not wait for it.
-    from fivelevers.audit.levers import LeverAudits
-    from fivelevers.audit.projections import Projections
-    from fivelevers.audit.routing import RoutingAudit
-    from fivelevers.audit.spending import Spending
+    from fivelevers.audit.audit import Audit
     from fivelevers.cli.audit_tables import audit_record, audit_tables
     from fivelevers.pages.audit_page import audit_page
     from fivelevers.policy import load
@@ -68,19 +64,11 @@ def audit(
 
     try:
         book = price_book(prices, price_map)
-        audits, spending, routing = LeverAudits(book, similar=installed()), Spending(), RoutingAudit(book)
-        told, answers = audits.prefixes, audits.answers
-
-        def see(call: LoggedCall, route: str) -> None:
-            call, charge, taken = audits.see(call, route)
-            routing.see(call, route, taken)
-            spending.see(call, route, charge)
-
-        done = go_through(logs, by, load(Path(policy)) if policy else None, see)
-        if answers.similar:
-            _look_up(answers)
-        levers = Projections(answers, audits.batch.lines(), routing)
-        record = audit_record(told, levers, done, by, spending=spending, show_text=show_text)
+        made = Audit(book, similar=installed())
+        done = go_through(logs, by, load(Path(policy)) if policy else None, made.see)
+        if made.answers.similar:
+            _look_up(made.answers)
+        record = audit_record(made, done, by, show_text=show_text)
         if html is not None:
             html.write_text(audit_page(record), encoding="utf-8")
     except (FiveLeversError, OSError) as error:
@@ -89,7 +77,7 @@ def audit(
     if as_json:
         print(json.dumps(record, indent=2))  # noqa: T201
     else:
-        Console(highlight=False).print(audit_tables(told, levers, done, by, show_text=show_text))
+        Console(highlight=False).print(audit_tables(made, done, by, show_text=show_text))
     raise typer.Exit(0 if done.account.calls else 1)
 
 

@@ -11,11 +11,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fivelevers.audit.audit import Audit
 from fivelevers.audit.calls import DAMAGE, Account
 from fivelevers.audit.calls import Text as Kept
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
 from fivelevers.audit.projections import Projections
-from fivelevers.audit.prompt_cache import PromptCacheAudit
 from fivelevers.audit.spending import Spending
 from fivelevers.audit.steps import steps
 from fivelevers.cli.answer_tables import answer_notes, answer_record, answer_table
@@ -26,6 +26,7 @@ from fivelevers.cli.routing_tables import routing_notes, routing_record, routing
 from fivelevers.cli.savings import a_month, as_json, in_words
 from fivelevers.cli.step_tables import steps_record, steps_table
 from fivelevers.cli.tables import money, per_success_record, short, table, usd
+from fivelevers.cli.waste_tables import waste_notes, waste_records, waste_table
 from fivelevers.levers.prompt_cache.reuse import EDGES_S, Gaps
 
 _TOO_SHORT_S = 86_400.0
@@ -43,22 +44,22 @@ _ASSUMPTIONS = (
 )
 
 
-def audit_tables(
-    told: PromptCacheAudit, levers: Projections, done: Pass, by: str, *, show_text: bool
-) -> RenderableType:
+def audit_tables(made: Audit, done: Pass, by: str, *, show_text: bool) -> RenderableType:
     """What the logs tell, what the levers had made of it, where prompts part, and what is not known."""
-    lines, answers, batch, parts = told.lines(), levers.answers, levers.batch, list[RenderableType]()
+    lines, levers, told, parts = made.lines(), made.projections(), made.prefixes, list[RenderableType]()
     if lines:
         parts += [steps_table(steps(lines, levers), done), _told_table(lines, by)]
         parts += [_projection_table(lines, done, by), answer_table(lines, levers, done, by)]
         parts += [batch_table(lines, levers, done, by), routing_table(lines, levers, done, by)]
+    if (waste := waste_table(made, by)) is not None:
+        parts.append(waste)
     sums = told.differences.tally.sums()
     if sums:
         examples = told.differences.examples if show_text else {}
         parts += [difference_tables(sums, by, examples=examples), Text()]
-    of_levers = (*_found(lines), *_not_known(lines, done), *_assumed(lines), *answer_notes(answers, done))
-    of_levers = (*of_levers, *batch_notes(lines, batch), *routing_notes(lines, levers, done))
-    notes = (*_period(done), *of_levers, *_account(done.account))
+    of_levers = (*_found(lines), *_not_known(lines, done), *_assumed(lines), *answer_notes(made.answers, done))
+    of_levers = (*of_levers, *batch_notes(lines, levers.batch), *routing_notes(lines, levers, done))
+    notes = (*_period(done), *waste_notes(made, done.account.calls), *of_levers, *_account(done.account))
     return Group(*parts, *(Text(note) for note in notes))
 
 
@@ -103,10 +104,6 @@ def _period(done: Pass) -> Iterator[str]:
 
 def _found(lines: list[Line]) -> Iterator[str]:
     """What the numbers of the log say beside what is in the tables."""
-    never_read = sum(line.never_read for line in lines)
-    if never_read:
-        premium = money(sum((line.never_read_usd for line in lines), ZERO))
-        yield f"Written to a cache and surely never read: {_tokens(never_read)} tokens, {premium} beyond plain input."
     below = sum(line.below_minimum for line in lines)
     if below:
         yield f"Below their model's minimum for caching: {below:,} calls."
@@ -153,11 +150,10 @@ def _account(account: Account) -> Iterator[str]:
         yield f"{what}: {left.rows:,} x {reason.value} (the first: {left.first})."
 
 
-def audit_record(
-    told: PromptCacheAudit, levers: Projections, done: Pass, by: str, *, spending: Spending, show_text: bool
-) -> dict[str, Any]:
+def audit_record(made: Audit, done: Pass, by: str, *, show_text: bool) -> dict[str, Any]:
     """All of it, ready for JSON: what `--json` prints and the page is drawn from."""
-    lines, tally = told.lines(), told.differences.tally
+    told, levers, lines = made.prefixes, made.projections(), made.lines()
+    tally = told.differences.tally
     examples = told.differences.examples if show_text else {}
     return {
         "by": by,
@@ -171,11 +167,13 @@ def audit_record(
         "prompts": {kept.value: count for kept, count in done.account.texts.items()},
         "in_order": {"all": steps_record(steps(lines, levers), done), f"{by}s": _by_route(lines, levers, done)},
         "lines": [_record(line, levers, done, by) for line in lines],
-        "spent": _spent_record(spending),
+        "spent": _spent_record(made.spending),
+        "waste": waste_records(made, by),
         "reuse_gaps": [_gaps_record(route, gaps) for route, gaps in told.gaps().items()],
         "differences": difference_records(tally.sums(), by, examples),
         "assumptions": [*_ASSUMPTIONS] if any(line.saving for line in lines) else [],
         "notes": [
+            *waste_notes(made, done.account.calls),
             *(*_found(lines), *_not_known(lines, done)),
             *(*answer_notes(levers.answers, done), *batch_notes(lines, levers.batch)),
             *routing_notes(lines, levers, done),

@@ -230,31 +230,24 @@ _OF: Final[Mapping[str, Callable[[Route, Books], Found]]] = {
 
 def projections(url: str, policy: Policy, book: PriceBook) -> dict[str, Projection]:
     """By route, of the calls in the ledger. Raises AuditError, LedgerError, ContentError."""
-    from fivelevers.audit.calls import LoggedCall
+    from fivelevers.audit.audit import Audit
     from fivelevers.audit.groups import By
-    from fivelevers.audit.levers import LeverAudits
     from fivelevers.cli.logs import go_through
 
-    audits = LeverAudits(book, similar=False)
-
-    def see(call: LoggedCall, route: str) -> None:
-        audits.see(call, route)
-
-    done = go_through([url], By.ROUTE, policy, see)
+    made = Audit(book, similar=False)
+    done = go_through([url], By.ROUTE, policy, made.see)
     if done.span_s < LEAST_S:
         return {}
     month = Decimal(MONTH_S / done.span_s)
     sums: dict[str, dict[str, Ends]] = {}
     waiting: dict[str, list[bool]] = {}
-    lines = audits.prefixes.lines()
-    pays = {(line.route, line.model): line.projected.marked < line.projected.paid for line in lines}
-    for line in lines:
+    told = made.projections()
+    for line in made.lines():
         _add(sums, line.route, "prompt_cache", line.saving, month)
-    for (route, model), told in audits.answers.lines().items():
-        _add(sums, route, "semantic_cache", told.saving(after_lever_1=pays.get((route, model), False)), month)
-    for (route, model), row in audits.batch.lines().items():
-        _add(sums, route, "batch", row.saving(after_lever_1=pays.get((route, model), False)), month)
-        waiting.setdefault(route, []).append(row.waiting > 0 and not row.total("may"))
+        _add(sums, line.route, "semantic_cache", told.by_answers(line), month)
+        _add(sums, line.route, "batch", told.by_batches(line), month)
+        row = told.batched(line)
+        waiting.setdefault(line.route, []).append(row.waiting > 0 and not row.total("may"))
     return {route: Projection(sums.get(route, {}), all(waiting.get(route, [False]))) for route in sums.keys() | waiting}
 
 

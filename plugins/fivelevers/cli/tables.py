@@ -99,7 +99,7 @@ def _retreat_notes(retreats: Sequence[Switch]) -> Iterator[Text]:
         yield Text(text, style="red")
 
 
-_TEXT = {"model", "verdict", "what differs first"}
+_TEXT = {"model", "paid to no use", "verdict", "what differs first"}
 
 
 def table(title: str, *columns: str) -> Table:

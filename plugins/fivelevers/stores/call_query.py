@@ -52,6 +52,8 @@ class StoredCall:
     answer: str | None = None
     left_out: tuple[str, ...] = ()
     good: bool | None = None
+    session: str = ""
+    explicit_session: bool = False
 
 
 _CLIENTS = attempts.c.charged_to.is_(None)  # a judge's calls are ours
@@ -107,5 +109,5 @@ def _call(row: Row[Any], keys: Keys) -> StoredCall:
 
 _SAME = (
     "event_id", "started_at", "route", "key", "key_alias", "team", "api", "stream", "alias", "model", "provider",
-    "deployment", "success", "cost_usd", "finish_reason", "digest",
+    "deployment", "success", "cost_usd", "finish_reason", "digest", "session", "explicit_session",
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, case, distinct, func, literal, or_, select
 
-from fivelevers.audit.waste import NeverRead
+from fivelevers.audit.never_read import NeverRead
 from fivelevers.metering.attribution import Basis
 from fivelevers.metering.cost import rounded
 from fivelevers.metering.report import GroupBy
@@ -47,7 +47,7 @@ def semantic_hits(ledger: Ledger, by: GroupBy, since: float, until: float) -> li
 def unread_writes(ledger: Ledger, by: GroupBy, since: float, until: float, now: float) -> dict[str, Decimal]:
     """USD by group of cache writes that surely nobody read, beyond what plain input had cost: a lower bound.
 
-    Told from token counts alone (audit/waste.py), of all traffic together, since it shares the providers' caches.
+    Told from token counts alone (audit/never_read.py), of all traffic together, since it shares the providers' caches.
     Writes whose life has not ended at ``now`` are not judged yet. Raises LedgerError.
     """
     found = _Unread()

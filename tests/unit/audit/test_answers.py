@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fivelevers.audit.answers import Said, said_in, said_in_stream
+from fivelevers.audit.answers import Said, cut_off, cut_off_in_stream, said_in, said_in_stream
 
 
 def chat(reason: str = "stop", **message: Any) -> dict[str, Any]:
@@ -76,3 +76,31 @@ def test_streams_are_put_together() -> None:
     done = {"type": "response.completed", "response": {"output": [OUTPUT], "status": "completed"}}
     assert said_in_stream([{"type": "response.created", "response": {"output": []}}, done]) == Said(True, "At ten.")
     assert said_in_stream([{"usage": {}}]) is None
+
+
+@pytest.mark.parametrize(
+    ("response", "told"),
+    [
+        (chat("length", content="At"), True),
+        (chat(content="At ten."), False),
+        (messages(TEXT, reason="max_tokens"), True),
+        (messages(TEXT), False),
+        ({"output": [OUTPUT], "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}, True),
+        ({"output": [OUTPUT], "status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, False),
+        ({"output": [OUTPUT], "status": "completed", "incomplete_details": None}, False),
+        ({}, None),
+        ({"choices": [{"message": {"content": "At"}}]}, None),
+    ],
+)
+def test_whether_it_was_cut_off(response: dict[str, Any], told: bool | None) -> None:
+    assert cut_off(response) is told
+
+
+def test_whether_a_stream_was_cut_off() -> None:
+    openai = [{"choices": [{"delta": {"content": "At"}}]}, {"choices": [{"delta": {}, "finish_reason": "length"}]}]
+    anthropic = [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}]
+    done = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    assert cut_off_in_stream(openai) is True
+    assert cut_off_in_stream(anthropic) is False
+    assert cut_off_in_stream([{"type": "response.incomplete", "response": done}]) is True
+    assert cut_off_in_stream(openai[:1]) is None

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from fivelevers.audit.answer_lines import AnswerLine, Taken
-from fivelevers.audit.levers import LeverAudits
+from fivelevers.audit.answer_lines import AnswerLine
+from fivelevers.audit.audit import Audit
 from fivelevers.prices import PriceBook, find_litellm_map
 from tests.unit.audit.logged import call
 
@@ -20,15 +20,13 @@ def audited(*, again: bool) -> tuple[Decimal, AnswerLine]:
 
     USD of the input as lever 1 had marked it.
     """
-    audits = LeverAudits(PriceBook.from_litellm_map(find_litellm_map()), similar=False)
-    answered = 0
+    audits = Audit(PriceBook.from_litellm_map(find_litellm_map()), similar=False)
     for n in range(2 * EACH):
         question = SAME if again and n % 2 else f"Question {n}?"
         said = {"system": MANUAL, "messages": [{"role": "user", "content": question}], "temperature": 0}
-        _, _, taken = audits.see(call(n * EVERY_S, body=said, input=3000, ended=n * EVERY_S + 1), "desk")
-        answered += taken is Taken.SURELY
-    assert answered == (EACH - 1 if again else 0)
+        audits.see(call(n * EVERY_S, body=said, input=3000, ended=n * EVERY_S + 1), "desk")
     (line,), (found,) = audits.prefixes.lines(), audits.answers.lines().values()
+    assert found.sure.calls == (EACH - 1 if again else 0)
     return line.projected.marked, found
 
 

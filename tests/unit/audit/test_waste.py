@@ -1,55 +1,92 @@
-"""Writes that nobody read, held against a model that knows every entry."""
+"""Waste by name: what was asked again, cut off, changed by a time, sent twice at once, never read, or has no price."""
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
 
-from fivelevers.audit.waste import NeverRead
+import pytest
 
+from fivelevers.audit.answers import Said
+from fivelevers.audit.audit import Audit
+from fivelevers.audit.calls import LoggedCall
+from fivelevers.audit.waste import ON_PURPOSE, WINDOW_S, Name, Wasted
+from fivelevers.policy import Caller
+from fivelevers.prices import PriceBook, find_litellm_map
+from tests.unit.audit.logged import SONNET, call
 
-def wasted(calls: list[tuple[float, int, int]], lifetime_s: float = 300.0) -> int:
-    tracked = NeverRead[str](lifetime_s)
-    told = [
-        waste for at, read, wrote in [*calls, (1e9, 0, 0)] for waste in tracked.see(at, read, read, read + wrote, "a")
-    ]
-    return sum(tokens for _, tokens in told)
-
-
-def test_examples() -> None:
-    assert wasted([(0, 0, 1000)]) == 1000
-    assert wasted([(0, 0, 1000), (10, 1000, 0)]) == 0
-    assert wasted([(0, 0, 1000), (301, 1000, 0)]) == 1000  # by then it was gone
-    assert wasted([(0, 0, 1000), (10, 600, 0)]) == 400
-    assert wasted([(0, 600, 400), (10, 600, 0)]) == 400
-    assert wasted([(0, 0, 1000), (10, 1000, 200), (20, 1200, 0)]) == 0
+BOOK = PriceBook.from_litellm_map(find_litellm_map())
+EACH = Decimal("0.0006")  # 100 tokens in at 3 USD a million, 20 out at 15
 
 
-def test_what_may_still_be_read_is_not_judged() -> None:
-    tracked = NeverRead[str](300.0)
-    assert tracked.see(0, 0, 0, 1000, "a") == []
-    assert tracked.see(200, 0, 0, 500, "b") == []
-    assert tracked.see(301, 0, 0, 0, "b") == [("a", 1000)]
+def ask(at: float, text: str = "When do you open?", who: str | None = "ann", **more: Any) -> LoggedCall:
+    said = {"messages": [{"role": "user", "content": text}], "temperature": 0}
+    made = call(at, body=said, said=Said(whole=True, text="At ten."), ended=at + 1, input=100, output=20)
+    return replace(made, caller=Caller("", {}, "key-1", end_user=who), **more)
 
 
-@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 3), st.integers(1, 4)), max_size=40))
-def test_it_never_says_more_than_was_wasted(arrivals: list[tuple[int, int, int]]) -> None:
-    """Chains of 100-token blocks: each call reads what is live of its chain and writes the rest of it."""
-    live: dict[tuple[int, int], tuple[float, list[int]]] = {}  # (chain, block) -> last use, readers by write
-    calls, writes, at = [], [], 0.0
-    for gap, chain, length in arrivals:
-        at += gap + 1
-        blocks = [(chain, block) for block in range(length)]
-        read = 0
-        for block in blocks:
-            if block not in live or live[block][0] + 10.0 < at:
-                break
-            live[block][1][0] += 1
-            live[block] = (at, live[block][1])
-            read += 1
-        for block in blocks[read:]:
-            live[block] = (at, [0])
-            writes.append(live[block][1])
-        calls.append((at, read * 100, (length - read) * 100))
-    truly = 100 * sum(1 for readers in writes if not readers[0])
-    assert wasted(calls, 10.0) <= truly
+def audited(calls: Iterable[LoggedCall]) -> Audit:
+    made = Audit(BOOK, similar=False)
+    for one in calls:
+        made.see(one, "desk")
+    return made
+
+
+def wasted(*calls: LoggedCall, model: str = SONNET) -> dict[str, Wasted]:
+    return audited(calls).waste().get(("desk", model), {})
+
+
+def test_the_answer_before_the_same_request_was_of_no_use() -> None:
+    assert wasted(ask(0), ask(60), ask(120)) == {Name.AGAIN: Wasted(2, 240, 2 * EACH)}
+
+
+@pytest.mark.parametrize(
+    "second",
+    [ask(60, who="bob"), ask(60, "And on Sunday?"), ask(WINDOW_S + 2), ask(60, who=None), ask(60, session="s-2")],
+    ids=["somebody else", "something else", "much later", "nobody is named", "another session"],
+)
+def test_what_is_no_repeat(second: LoggedCall) -> None:
+    assert wasted(ask(0), second) == {}
+
+
+def test_a_session_names_its_caller_too() -> None:
+    assert wasted(ask(0, who=None, session="s-1"), ask(60, who=None, session="s-1")) == {
+        Name.AGAIN: Wasted(1, 120, EACH)
+    }
+    made = audited([ask(0), ask(60, who=None)])
+    assert (made.asked.nameless, made.asked.ends_unknown) == (1, 2)
+
+
+def test_copies_at_once_are_no_repeats() -> None:
+    found = wasted(ask(0), ask(0.5), ask(0.7))
+    assert found == {Name.AT_ONCE: Wasted(2, 240, 2 * EACH)}
+
+
+def test_a_burst_fails_once_at_most() -> None:
+    """The last answer of three that came at once, by the same request a minute later."""
+    assert wasted(ask(0), ask(0.5), ask(0.7), ask(60))[Name.AGAIN] == Wasted(1, 120, EACH)
+
+
+def test_answers_that_were_cut_off_are_paid_in_full() -> None:
+    assert wasted(ask(0, cut_off=True), ask(9000, "Hello?", cut_off=False)) == {Name.CUT_OFF: Wasted(1, 120, EACH)}
+    short = replace(ask(0, cut_off=True), usage=replace(ask(0).usage, output=ON_PURPOSE))
+    assert wasted(short) == {}  # a class, a yes or a no
+
+
+def test_prompts_that_a_time_changed() -> None:
+    def told(at: float, stamp: str) -> LoggedCall:
+        system = f"It is {stamp}. " + "You answer for a shop that sells garden tools. " * 300
+        said = {"system": system, "messages": [{"role": "user", "content": f"Question {at}?"}]}
+        return call(at, body=said, input=4000, output=20)
+
+    found = wasted(*(told(60.0 * n, f"2026-11-02T09:{n:02}:00Z") for n in range(4)))
+    assert set(found) == {Name.CHANGED}
+    assert found[Name.CHANGED].calls == 3
+    assert found[Name.CHANGED].usd > 0
+
+
+def test_calls_without_a_price_are_counted() -> None:
+    nameless = replace(ask(0), model="house-model", provider=None)
+    assert wasted(nameless, model="house-model") == {Name.NO_PRICE: Wasted(1, 120, Decimal(0))}

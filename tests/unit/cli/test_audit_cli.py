@@ -73,6 +73,19 @@ def test_a_step_counts_the_routes_where_it_pays(told: dict[str, Any]) -> None:
     assert [one["why"] for one in by_route["coding-agent"][4]["not_known"]] == ["providers' models"]
 
 
+def test_waste_has_names(told: dict[str, Any]) -> None:
+    found = {(one["route"], one["what"]): one for one in told["waste"]}
+    changed = found["support-assistant", "prompts changed by a time or an id"]
+    assert (changed["calls"], changed["cost_usd"]) == (
+        told["differences"][0]["times"],
+        told["differences"][0]["cost_usd"],
+    )
+    assert found["coding-agent", "cache writes never read"]["tokens"] == 911
+    text = " ".join(run("audit", LOG).stdout.split())
+    assert "coding-agent cache writes never read - 911" in text
+    assert "were asked again: no end user, session or prompt" in text
+
+
 def test_the_steps_are_the_first_that_one_reads() -> None:
     text = run("audit", LOG).stdout
     assert "a month, lever by lever" in text.splitlines()[0]
