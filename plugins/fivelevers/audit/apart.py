@@ -1,4 +1,4 @@
-"""Large logs, read on every core: files, and parts of files of JSON lines, by processes that each write runs.
+"""Large logs, read on every core: files, and parts of them (JSON lines, Parquet), by processes that each write runs.
 
 What no other process can read (standard input, a ledger) is read by this one.
 """
@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Final
 from fivelevers.audit.arrival import Run, stored, write_runs
 from fivelevers.audit.calls import Account, LoggedCall
 from fivelevers.audit.opened import Part
+from fivelevers.audit.parquet import RowGroups
 from fivelevers.audit.read import read
 from fivelevers.audit.rows import parts
 from fivelevers.errors import AuditError
@@ -37,7 +38,7 @@ _PART_BYTES: Final = 32 * 2**20
 @dataclass(frozen=True, slots=True)
 class _Piece:
     name: str
-    part: Part | None
+    part: Part | RowGroups | None
     size: int  # bytes on the disk
 
 
@@ -98,7 +99,7 @@ def reading(names: Sequence[str]) -> Iterator[Reading | None]:
 def _pieces(name: str) -> Iterable[_Piece]:
     found = parts(name, _PART_BYTES)
     if found:
-        return [_Piece(name, part, part.end - part.start) for part in found]
+        return [_Piece(name, part, part.size) for part in found]
     return [_Piece(name, None, Path(name).stat().st_size)]
 
 

@@ -19,6 +19,7 @@ class Reason(StrEnum):
 
     NOT_JSON = "no JSON"
     NOT_CSV = "no CSV"
+    NO_PARQUET = "Parquet that is damaged, or breaks off"
     NO_OBJECT = "JSON, but no object"
     TOO_LONG = "longer than 64 MB"
     CUT_OFF = "the file breaks off there"
@@ -100,9 +101,9 @@ class Account:
     left: dict[Reason, Left] = field(default_factory=dict)
     texts: dict[Text, int] = field(default_factory=dict)
 
-    def leave(self, reason: Reason, place: str) -> None:
+    def leave(self, reason: Reason, place: str, rows: int = 1) -> None:
         known = self.left.setdefault(reason, Left(0, place))
-        known.rows += 1
+        known.rows += rows
 
     def take(self, call: LoggedCall) -> None:
         self.calls += 1

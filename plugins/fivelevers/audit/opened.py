@@ -16,9 +16,6 @@ from typing import IO, Any, Final, TypeAlias
 from fivelevers.errors import AuditError
 
 STDIN: Final = "-"
-CUT_OFF: Final = (EOFError, zlib.error, gzip.BadGzipFile)
-"""What a packed log that is damaged raises as it is read."""
-
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 ByteFile: TypeAlias = "io.BufferedReader[Any]"
@@ -34,18 +31,23 @@ class Part:
     end: int
     lines: int
 
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
 
 @contextmanager
 def opened(name: str, progress: Progress = lambda _: None, part: Part | None = None) -> Iterator[ByteFile]:
-    """Raises AuditError where it is packed with what can not be unpacked here, and OSError."""
+    """Raises AuditError where it is packed with what can not be unpacked here, and OSError; reading it, EOFError where
+    it was packed and is damaged.
+    """
     raw = sys.stdin.buffer if name == STDIN else Path(name).open("rb")  # noqa: SIM115  # closed with what wraps it
     if part is not None:
         raw.seek(part.start)
-    with io.BufferedReader(_Counted(raw, progress, part.end - part.start if part else None)) as counted:
+    with io.BufferedReader(_Counted(raw, progress, part.size if part else None)) as counted:
         magic = counted.peek(4)[:4]
         if part is None and is_packed(magic):
-            with _unpacked(name, counted, magic) as unpacked:
-                yield io.BufferedReader(unpacked)
+            yield io.BufferedReader(_Unpacked(_unpacking(name, counted, magic)))
         else:
             yield counted
 
@@ -60,12 +62,16 @@ def need_pyarrow(name: str, what: str, otherwise: str = "") -> None:
         raise AuditError.of("log", name, what, f"pip install 'fivelevers[logs]'{otherwise}")
 
 
-def _unpacked(name: str, counted: ByteFile, magic: bytes) -> io.RawIOBase | gzip.GzipFile:
+def _unpacking(name: str, packed: ByteFile, magic: bytes) -> IO[bytes]:
     if magic.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=counted)
+        return gzip.GzipFile(fileobj=packed)  # type: ignore[return-value]  # it is one
     otherwise = f", or unpack it on the way: zstd -dc {name} | fivelevers audit -"
     need_pyarrow(name, "is packed with zstd, which is read by pyarrow", otherwise)
-    return _Zstd(counted)
+    import pyarrow
+
+    # It tells a frame that breaks off from one that ends, which others do not.
+    stream: IO[bytes] = pyarrow.CompressedInputStream(pyarrow.PythonFile(packed, "r"), "zstd")
+    return stream
 
 
 class _Counted(io.RawIOBase):
@@ -76,6 +82,12 @@ class _Counted(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return self._left is None and self._stream.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
 
     def readinto(self, buffer: Any) -> int:
         found = self._stream.read(len(buffer) if self._left is None else min(len(buffer), self._left))
@@ -91,13 +103,11 @@ class _Counted(io.RawIOBase):
         super().close()
 
 
-class _Zstd(io.RawIOBase):
-    """Unpacks frame after frame; raises EOFError where one is cut off or damaged."""
+class _Unpacked(io.RawIOBase):
+    """What comes out of a stream that unpacks; raises EOFError where what goes in is cut off or damaged."""
 
-    def __init__(self, packed: ByteFile) -> None:
-        import pyarrow
-
-        self._stream = pyarrow.CompressedInputStream(pyarrow.PythonFile(packed, "r"), "zstd")
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
 
     def readable(self) -> bool:
         return True
@@ -105,8 +115,8 @@ class _Zstd(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             found = self._stream.read(len(buffer))
-        except OSError as error:
-            if error.errno is not None:  # of the disk; pyarrow's own have none
+        except (OSError, zlib.error) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the disk's
                 raise
             raise EOFError(str(error)) from error
         buffer[: len(found)] = found

@@ -10,6 +10,7 @@ from fivelevers.audit import exchange, litellm_callback, litellm_spend
 from fivelevers.audit.calls import Account, LeftOutError, LoggedCall, Reason
 from fivelevers.audit.labels import label_in
 from fivelevers.audit.opened import Part, Progress
+from fivelevers.audit.parquet import RowGroups
 from fivelevers.audit.rows import rows
 
 _Reader = Callable[[str, Mapping[str, Any]], LoggedCall]
@@ -22,7 +23,7 @@ _FORMATS: Final[tuple[tuple[frozenset[str], _Reader], ...]] = (
 
 
 def read(
-    name: str, account: Account, progress: Progress = lambda _: None, part: Part | None = None
+    name: str, account: Account, progress: Progress = lambda _: None, part: Part | RowGroups | None = None
 ) -> Iterator[LoggedCall]:
     """The calls of one log file, in its order; of a ``part`` of it alone. Raises AuditError, OSError."""
     for place, row in rows(name, account, progress, part):

@@ -1,4 +1,4 @@
-"""The rows of a log file, one at a time: JSON lines, a JSON array, or CSV. Nothing is held in memory."""
+"""The rows of a log file, one at a time: JSON lines, a JSON array, CSV, or Parquet. Nothing is held in memory."""
 
 from __future__ import annotations
 
@@ -6,27 +6,35 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from fivelevers.audit import folders, parquet
 from fivelevers.audit.calls import Account, Reason
-from fivelevers.audit.opened import CUT_OFF, ByteFile, Part, Progress, is_packed, opened
+from fivelevers.audit.opened import ByteFile, Part, Progress, is_packed, opened
+from fivelevers.audit.parquet import RowGroups
 
 LONGEST_ROW = 64 * 2**20
 _CHUNK = 2**20
 _BOM = b"\xef\xbb\xbf"
 
 Record = Mapping[str, Any]
+_Values = Iterator[tuple[str, Any]]
 
 
-def parts(name: str, part_bytes: int) -> list[Part]:
-    """A plain file of JSON lines, cut at ends of lines; empty where it is no such file. Raises OSError."""
+def parts(name: str, part_bytes: int) -> Sequence[Part | RowGroups]:
+    """A plain file of JSON lines, cut at ends of lines, or Parquet, cut between row groups; empty where it is neither.
+
+    Raises AuditError, OSError.
+    """
     with Path(name).open("rb") as file:
         start = file.peek(_CHUNK)[:_CHUNK]
+        if start.startswith(parquet.MAGIC):
+            return parquet.row_groups(name, part_bytes)
         if is_packed(start) or _format(start) is not _lines:
             return []
         found, at, lines = [], 0, 0
@@ -38,28 +46,36 @@ def parts(name: str, part_bytes: int) -> list[Part]:
 
 
 def rows(
-    name: str, account: Account, progress: Progress = lambda _: None, part: Part | None = None
+    name: str, account: Account, progress: Progress = lambda _: None, part: Part | RowGroups | None = None
 ) -> Iterator[tuple[str, Record]]:
     """(place, record) of each row of a file, or of standard input for ``-``. What is no record goes to the account.
 
     ``part``: these rows of it alone. Raises AuditError where the file can not be opened, and OSError.
     """
-    with opened(name, progress, part) as file:
+    beside = folders.columns(name)
+    with opened(name, progress, part if isinstance(part, Part) else None) as file:
         try:
-            read = _format(file.peek(_CHUNK)[:_CHUNK]) if part is None else partial(_lines, number=part.lines)
-            for place, value in read(name, file, account):
+            for place, value in _reading(file, part)(name, file, account):
                 account.rows += 1
                 if isinstance(value, dict):
-                    yield place, value
+                    yield place, {**beside, **value} if beside else value
                 else:
                     account.leave(Reason.NO_OBJECT, place)
-        except CUT_OFF:
+        except EOFError:
             account.rows += 1
             account.leave(Reason.CUT_OFF, name)
 
 
-def _format(start: bytes) -> Callable[[str, ByteFile, Account], Iterator[tuple[str, Any]]]:
+def _reading(file: ByteFile, part: Part | RowGroups | None) -> Callable[[str, ByteFile, Account], _Values]:
+    if part is None:
+        return _format(file.peek(_CHUNK)[:_CHUNK])
+    return partial(_lines, number=part.lines) if isinstance(part, Part) else partial(parquet.values, groups=part)
+
+
+def _format(start: bytes) -> Callable[[str, ByteFile, Account], _Values]:
     """What reads a file that begins so."""
+    if start.startswith(parquet.MAGIC):
+        return parquet.values
     start = start.removeprefix(_BOM).lstrip()
     if start[:1] not in (b"[", b"{"):
         return _csv
@@ -78,7 +94,7 @@ def _is_object(line: bytes) -> bool:
         return b'"' in line  # `{` alone on its line opens a printed document
 
 
-def _lines(name: str, file: ByteFile, account: Account, number: int = 0) -> Iterator[tuple[str, Any]]:
+def _lines(name: str, file: ByteFile, account: Account, number: int = 0) -> _Values:
     while line := file.readline(LONGEST_ROW):
         number += 1
         place = f"{name}:{number}"
@@ -95,7 +111,7 @@ def _lines(name: str, file: ByteFile, account: Account, number: int = 0) -> Iter
                 account.leave(Reason.NOT_JSON, place)
 
 
-def _values(name: str, file: ByteFile, account: Account) -> Iterator[tuple[str, Any]]:
+def _values(name: str, file: ByteFile, account: Account) -> _Values:
     """The elements of an array, or documents one after the other; what an API wraps into ``data`` is unwrapped."""
     number = 0
     for value in _decoded(io.TextIOWrapper(file, "utf-8-sig", errors="replace")):
@@ -137,7 +153,7 @@ def _end_of_gap(held: str, at: int) -> int:
     return gap.end() if gap else at
 
 
-def _csv(name: str, file: ByteFile, account: Account) -> Iterator[tuple[str, Any]]:
+def _csv(name: str, file: ByteFile, account: Account) -> _Values:
     text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
     header = text.readline()
     csv.field_size_limit(LONGEST_ROW)

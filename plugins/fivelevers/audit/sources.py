@@ -1,4 +1,4 @@
-"""The logs of one audit: files, globs, standard input and ledgers, read one after the other into arrival order."""
+"""The logs of one audit: files, folders, globs, standard input and ledgers, read into arrival order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 
-from fivelevers.audit import ledger_log
+from fivelevers.audit import folders, ledger_log
 from fivelevers.audit.apart import reading
 from fivelevers.audit.arrival import in_order, merged
 from fivelevers.audit.calls import Account, LoggedCall
@@ -21,22 +21,22 @@ from fivelevers.stores.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Names as they were given, globs expanded."""
+    """Names as they were given, globs and folders expanded; each once."""
 
     names: tuple[str, ...]
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Sources:
         """Raises AuditError for what is not there."""
-        found = []
+        found: list[str] = []
         for name in names:
             matching = sorted(glob(name, recursive=True)) if has_magic(name) else [name]  # absolute too
-            if not matching or not (name == STDIN or "://" in name or all(Path(one).is_file() for one in matching)):
-                raise AuditError.of(
-                    "log", name, "is no file", "name a log file, a glob, a ledger's URL, or - for stdin"
-                )
-            found += matching
-        return cls(tuple(found))
+            if not matching or not (name == STDIN or "://" in name or all(Path(one).exists() for one in matching)):
+                fix = "name a log file, a folder of some, a glob, a ledger's URL, or - for stdin"
+                raise AuditError.of("log", name, "is not there", fix)
+            for one in matching:
+                found += folders.files(one) if Path(one).is_dir() else [one]
+        return cls(tuple(dict.fromkeys(found)))
 
     @property
     def size(self) -> int:

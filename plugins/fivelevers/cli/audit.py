@@ -21,7 +21,7 @@ Logs = Annotated[
     list[str],
     typer.Argument(
         metavar="LOGS...",
-        help="Files (.gz and .zst too), globs, - for standard input, or a ledger: its URL or ledger.db.",
+        help="Files (.gz and .zst too), folders, globs, - for standard input, or a ledger: its URL or ledger.db.",
         show_default=False,
     ),
 ]
@@ -40,9 +40,9 @@ def audit(
 ) -> None:
     """What the levers would have saved on the traffic of your logs. Offline: nothing is sent anywhere.
 
-    Reads LiteLLM's spend logs (JSON, JSON lines, CSV), the JSON lines of its logging callbacks, requests with their
-    responses as the OpenAI and Anthropic APIs have them, and our own ledger. The format of each row is told from its
-    fields; what can not be read is counted, with the place of the first. Without --policy a route is a model alias.
+    Reads LiteLLM's spend logs, what its logging callbacks log, requests with their responses as the OpenAI and
+    Anthropic APIs have them, as JSON, JSON lines, CSV or Parquet, and our own ledger. The format of each row is told
+    from its fields; what can not be read is counted, with the place of the first. Without --policy a route is a model alias.
 
     Lever 1 is projected by the decision that acts in the proxy, over the calls in the order in which they were sent.
     That needs the prompts. Token counts alone tell what was read from the providers' caches, and written for nothing.

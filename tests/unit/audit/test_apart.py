@@ -11,6 +11,7 @@ import pytest
 
 from fivelevers.audit import apart
 from fivelevers.audit.calls import Account, LoggedCall
+from fivelevers.audit.opened import Part
 from fivelevers.audit.rows import parts
 from fivelevers.audit.sources import Sources
 from fivelevers.errors import AuditError
@@ -56,7 +57,7 @@ def test_parts_are_whole_lines(tmp_path: Path) -> None:
     found, data = parts(str(log), 7000), log.read_bytes()
     assert len(found) > 5
     assert b"".join(data[part.start : part.end] for part in found) == data
-    assert all(data[: part.start].count(b"\n") == part.lines for part in found)
+    assert all(isinstance(part, Part) and data[: part.start].count(b"\n") == part.lines for part in found)
     assert parts(str(write(tmp_path / "a.jsonl.gz", rows())), 7000) == []
 
 
