@@ -25,6 +25,9 @@ Logs = Annotated[
         show_default=False,
     ),
 ]
+EmitPolicy = Annotated[
+    Path | None, typer.Option(help="Write a policy with every lever that may save in shadow; with --policy, that one.")
+]
 
 
 def audit(
@@ -36,6 +39,7 @@ def audit(
     price_map: PriceMap = "",
     as_json: AsJson = False,
     html: Annotated[Path | None, typer.Option(help="Write it as a page too, one file that opens offline.")] = None,
+    emit_policy: EmitPolicy = None,
     show_text: ShowText = False,
 ) -> None:
     """What the levers would have saved on the traffic of your logs. Offline: nothing is sent anywhere.
@@ -59,17 +63,23 @@ def audit(
     # SQLAlchemy loads here: `fivelevers --help` shall not wait for it.
     from fivelevers.audit.audit import Audit
     from fivelevers.cli.audit_tables import audit_record, audit_tables
+    from fivelevers.cli.emit_policy import emit, refuse_to_emit
     from fivelevers.pages.audit_page import audit_page
     from fivelevers.policy import load
     from fivelevers.providers.minilm import installed
 
     try:
+        if emit_policy is not None:
+            refuse_to_emit(emit_policy, by)
         book = price_book(prices, price_map)
         made = Audit(book, similar=installed())
         done = go_through(logs, by, load(Path(policy)) if policy else None, made.see)
         if made.answers.similar:
             _look_up(made.answers)
         record = audit_record(made, done, by, show_text=show_text)
+        if emit_policy is not None:
+            emit(made, done, by, policy, emit_policy)
+            Console(stderr=True, highlight=False).print(f"Written: {emit_policy}", markup=False, soft_wrap=True)
         if html is not None:
             html.write_text(audit_page(record), encoding="utf-8")
     except (FiveLeversError, OSError) as error:
