@@ -1,7 +1,9 @@
 """Faults on demand: rules that say which requests go wrong and how."""
 
 import random
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Literal, get_args
 
 from examples.provider_simulator.errors import ApiError, server_error
@@ -25,7 +27,7 @@ FaultKind = Literal[
     "token_limit_exceeded",
 ]
 _KINDS = get_args(FaultKind)
-_FIELDS = {"match", "fault", "times", "rate", "hang_s", "after_chunks", "retry_after_s", "share"}
+_FIELDS = {"match", "fault", "times", "times_each", "rate", "hang_s", "after_chunks", "retry_after_s", "share"}
 _MATCH = {"model", "api", "call", "key", "stream", "contains"}
 _NUMBERS = ("rate", "hang_s", "after_chunks", "retry_after_s", "share")
 _SHARES = ("rate", "share")
@@ -35,6 +37,8 @@ CALL_FAULTS = frozenset({"400", "429", "500", "529", "timeout", "wrong"} | _STRE
 """How one request goes; the others say what becomes of a batch, of its rows and of lists, and are drawn apart."""
 OUTCOME_FAULTS = frozenset({"expire", "cancelled", "token_limit_exceeded"})
 MAX_RULES = 100
+MAX_REQUESTS = 100_000
+"""That a rule with `times_each` remembers; then it forgets the one it hit longest ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class Target:
 
 @dataclass(slots=True)
 class Rule:
-    """`times_left` None: without end. `rate`: the share of matching requests that it hits.
+    """`times_left` None: without end. `times_each`: how often it hits one and the same request, None: each time.
+    `rate`: the share of matching requests that it hits.
 
     `share`: of a batch's rows, those that finish before it expires or is cancelled.
     """
@@ -60,12 +65,14 @@ class Rule:
     fault: FaultKind
     match: dict[str, Any]
     times_left: int | None = None
+    times_each: int | None = None
     rate: float = 1.0
     hang_s: float = 30.0
     after_chunks: int = 3
     retry_after_s: int = 1
     share: float = 0.5
     hits: int = 0
+    _hit: OrderedDict[bytes, int] = field(default_factory=OrderedDict, repr=False)
 
     def matches(self, target: Target) -> bool:
         if self.fault in _STREAM_ALONE and not target.stream:
@@ -74,13 +81,27 @@ class Rule:
             return False
         wanted = {name: value for name, value in self.match.items() if name != "contains"}
         same = all(getattr(target, name) == value for name, value in wanted.items())
-        return same and self.match.get("contains", "") in target.text
+        return same and self.match.get("contains", "") in target.text and not self._had_enough(target)
+
+    def hit(self, target: Target) -> None:
+        self.hits += 1
+        if self.times_left is not None:
+            self.times_left -= 1
+        if self.times_each is not None:
+            name = _name(target)
+            self._hit[name] = self._hit.pop(name, 0) + 1
+            if len(self._hit) > MAX_REQUESTS:
+                self._hit.popitem(last=False)
+
+    def _had_enough(self, target: Target) -> bool:
+        return self.times_each is not None and self._hit.get(_name(target), 0) >= self.times_each
 
     def as_json(self) -> dict[str, Any]:
         return {
             "fault": self.fault,
             "match": self.match,
             "times_left": self.times_left,
+            "times_each": self.times_each,
             "rate": self.rate,
             "hits": self.hits,
         }
@@ -114,9 +135,7 @@ class Faults:
             if rule.fault not in among or rule.times_left == 0:
                 continue
             if rule.matches(target) and self._random.random() < rule.rate:
-                rule.hits += 1
-                if rule.times_left is not None:
-                    rule.times_left -= 1
+                rule.hit(target)
                 return rule
         return None
 
@@ -147,8 +166,18 @@ def _rule(row: Any, path: str) -> Rule:
     for name in _SHARES:
         if numbers.get(name, 0) > 1:
             raise ValueError(f"{path}.{name}: {row[name]} is not in 0..1")
-    times = int(_number(row, "times", path)) if row.get("times") is not None else None
-    return Rule(fault=row["fault"], match=dict(match), times_left=times, **numbers)
+    times, each = (_count(row, name, path) for name in ("times", "times_each"))
+    return Rule(fault=row["fault"], match=dict(match), times_left=times, times_each=each, **numbers)
+
+
+def _name(target: Target) -> bytes:
+    """Of one and the same request: the same words to the same model under the same key."""
+    text = "\x00".join((target.key, target.api, target.model, target.text))
+    return blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+
+
+def _count(row: dict[str, Any], name: str, path: str) -> int | None:
+    return int(_number(row, name, path)) if row.get(name) is not None else None
 
 
 def _number(row: dict[str, Any], name: str, path: str) -> Any:

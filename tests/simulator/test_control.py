@@ -119,6 +119,14 @@ def test_times_and_rate() -> None:
     assert kinds == drawn(again)
 
 
+def test_a_rule_may_hit_the_same_request_so_many_times_and_every_other_one_too() -> None:
+    faults = Faults(seed=1)
+    faults.add({"fault": "wrong", "times_each": 3})
+    asked = [target(text=text) for text in ("a", "b", "a", "a", "a", "b", "a")]
+    assert [faults.draw(one) is not None for one in asked] == [True, True, True, True, False, True, False]
+    assert faults.draw(target(text="a", model="gpt-4o")) is not None
+
+
 def test_a_retry_passes_after_the_fault(simulator: Running) -> None:
     simulator.sim.faults.add({"fault": "500", "times": 1})
     with openai.OpenAI(base_url=f"{simulator.url}/v1", api_key="k", max_retries=1) as client:
