@@ -13,7 +13,7 @@ import yaml
 from fivelevers.embedded.ports import HOST, Port
 from fivelevers.embedded.stack import Stack
 from fivelevers.stores.ledger import Ledger
-from tests.wire import answering, batching, caching, cascades, fleet, quantized, tiers
+from tests.wire import answering, batching, caching, cascades, fleet, quantized, retreats, tiers
 from tests.wire.proxy import Proxy
 from tests.wire.stack_host import family, still_alive
 
@@ -73,7 +73,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, planting_log: Path) -> Itera
     config = yaml.safe_load((ROOT / "litellm_config/config.yaml").read_text())
     simulator = Port()  # known before it runs: a replica's address stands in the config
     config["model_list"] += [*IMPATIENT, UNPRICED, PRICED, *caching.MODELS, *answering.MODELS]
-    config["model_list"] += [*batching.MODELS, *tiers.MODELS, *cascades.MODELS]
+    config["model_list"] += [*batching.MODELS, *tiers.MODELS, *cascades.MODELS, *retreats.MODELS]
     config["model_list"] += fleet.models(f"http://{HOST}:{simulator.number}")
     config["model_list"] += quantized.write(folder, f"http://{HOST}:{simulator.number}")
     # Cool-downs would make one test's faults another test's 429.
@@ -84,7 +84,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, planting_log: Path) -> Itera
     tiers.write(folder)
     cascades.write(folder)
     routes = [*caching.ROUTES, *answering.ROUTES, *fleet.ROUTES, *batching.ROUTES, *tiers.ROUTES]
-    routes += [*cascades.ROUTES, *quantized.ROUTES]
+    routes += [*cascades.ROUTES, *quantized.ROUTES, *retreats.ROUTES]
     shipped = (ROOT / "litellm_config/fivelevers.yaml").read_text()  # its list of routes stands last
     (folder / "fivelevers.yaml").write_text(shipped + indent(yaml.safe_dump(routes), "  "))
     stack = Stack(

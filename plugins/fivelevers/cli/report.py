@@ -1,4 +1,4 @@
-"""`fivelevers report`: what each route, team, key, tag or model cost, and what a successful answer cost."""
+"""`fivelevers report`: what each route, arm, team, key, tag or model cost, and what a successful answer cost."""
 
 from __future__ import annotations
 

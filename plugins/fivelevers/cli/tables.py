@@ -12,11 +12,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fivelevers.metering.attribution import WasteKind
 from fivelevers.metering.interval import CostPerSuccess, Withheld
 from fivelevers.metering.measured import Measured, Saving
 from fivelevers.metering.reconcile import Reconciliation, Verdict, Why
 from fivelevers.metering.report import GroupBy, Line
 from fivelevers.order import LEVERS
+from fivelevers.pages.report_page import WASTE
 from fivelevers.switch import Switch
 
 
@@ -139,7 +141,7 @@ def _per_success(value: CostPerSuccess | Withheld) -> tuple[str, str]:
 
 def _notes(lines: list[Line]) -> list[Text]:
     meaning = Text("good, bad, unknown: outcomes; $/1k good: dollars for a thousand successful outputs.")
-    notes = [meaning, _saved_note(lines), *_withheld_notes(lines)]
+    notes = [meaning, _saved_note(lines), *_waste_notes(lines), *_withheld_notes(lines)]
     failure = sum((line.totals.failure_cost for line in lines), Decimal(0))
     if failure:
         text = f"$/1k good includes {money(failure)} for failed answers (failure_cost_usd): on no bill."
@@ -167,6 +169,14 @@ def _saved_note(lines: list[Line]) -> Text:
     titles = {lever.name: f"{lever.number} {lever.title}" for lever in LEVERS}
     parts = [f"{titles[lever]} {money(amount)} {basis}" for (lever, basis), amount in sums.items()]
     return Text("Saved by lever: " + ("; ".join(parts) if parts else "nothing, no lever acts on this traffic."))
+
+
+def _waste_notes(lines: list[Line]) -> list[Text]:
+    sums: dict[WasteKind, Decimal] = {}
+    for waste in (waste for line in lines for waste in line.waste):
+        sums[waste.kind] = sums.get(waste.kind, Decimal(0)) + waste.usd
+    parts = [f"{WASTE[kind]} {money(amount)}" for kind, amount in sums.items() if amount]
+    return [Text("Wasted: " + "; ".join(parts) + ".")] if parts else []
 
 
 def reconciliation_table(told: Reconciliation) -> RenderableType:

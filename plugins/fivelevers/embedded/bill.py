@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,8 @@ from fivelevers.metering.reconcile import BillEntry, Line, Reconciliation, recon
 from fivelevers.prices import Kind
 from fivelevers.stores.ledger import Ledger
 from fivelevers.stores.reconcile_query import calls, reported_lines
+
+_SETTLE_LIMIT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +76,18 @@ def compare(
 def _named_as_billed(bill: Bill, ours: Mapping[str, int]) -> dict[str, int]:
     """LiteLLM passes on one of a call's two names, which one depends on the API: found under either, it is known."""
     return {entry.id: ours[name] for entry, request_id in bill.calls for name in (entry.id, request_id) if name in ours}
+
+
+def settled(ledger_url: str, simulator_url: str) -> Reconciliation:
+    """The comparison, once the proxy's last events are in the ledger. Raises LedgerError."""
+    ledger = Ledger(ledger_url)
+    try:
+        ledger.create()
+        deadline = time.monotonic() + _SETTLE_LIMIT_S
+        while True:
+            told = compare(ledger, fetch(simulator_url))
+            if told.agreed or time.monotonic() > deadline:
+                return told
+            time.sleep(0.5)
+    finally:
+        ledger.close()

@@ -27,6 +27,7 @@ class GroupBy(StrEnum):
     KEY = "key"
     TAG = "tag"
     MODEL = "model"
+    ARM = "arm"  # of each route: the levers that were on for the session, or holdout
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from math import inf
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, desc, func, literal, select
+from sqlalchemy import ColumnElement, Select, String, case, cast, desc, func, literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from fivelevers.errors import LedgerError
@@ -66,8 +66,17 @@ def group_of(by: GroupBy) -> ColumnElement[str]:
         GroupBy.KEY: func.coalesce(attempts.c.key_alias, attempts.c.key),
         GroupBy.TAG: tags.c.tag,
         GroupBy.MODEL: attempts.c.model,
+        GroupBy.ARM: attempts.c.route + ": " + _arm(),
     }
     return columns[by]
+
+
+def _arm() -> ColumnElement[str]:
+    """The levers that treated a session, in their order; of one that none did, whether it was held out."""
+    levers: ColumnElement[str] = cast(attempts.c.treated, String)  # as JSON
+    for mark in '[]"':
+        levers = func.replace(levers, mark, "")
+    return case((attempts.c.holdout, "holdout"), (levers == "", "no lever"), else_=levers)
 
 
 def joined(query: Select[Any], by: GroupBy, *, all_of_it: bool = False) -> Select[Any]:

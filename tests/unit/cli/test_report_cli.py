@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 from fivelevers.cli import app
 from fivelevers.metering.attribution import Basis, Saving
-from fivelevers.metering.event import to_record
+from fivelevers.metering.event import Event, to_record
+from fivelevers.metering.outcomes import Outcome
 from fivelevers.stores.ledger import Ledger
 from fivelevers.stores.switches import Switches
 from fivelevers.switch import Action
-from tests.unit.events import attempt
+from tests.unit.events import attempt, outcome
 
 HALF, WHOLE = Decimal("0.005"), Decimal("0.01")
 
@@ -93,3 +94,14 @@ def test_the_page_has_them_too(state: Path, tmp_path: Path) -> None:
     assert "Measured against the holdout" in text
     assert "disagree" in text
     assert "semantic_cache on chat is back in shadow: it does not pay." in text
+
+
+def test_waste_is_told_by_its_name(state: Path) -> None:
+    assert "Wasted" not in report(state)
+    ledger = Ledger(f"sqlite:///{state}/ledger.db")
+    failed = attempt(request_id="f", cost_usd=HALF, cost_without_us_usd=HALF)
+    replaced = attempt(request_id="r", at=1.0, success=False, cost_usd=WHOLE, cost_without_us_usd=WHOLE)
+    events: list[Event] = [failed, outcome("f", Outcome.FAILURE), replaced, attempt(request_id="r")]
+    assert ledger.insert([to_record(one) for one in events]) == []
+    ledger.close()
+    assert "Wasted: answers that failed $0.0050; attempts that were replaced $0.0100." in report(state)

@@ -138,6 +138,14 @@ def test_groups_and_periods(ledger: Ledger) -> None:
     assert lines(ledger, GroupBy.ROUTE, since=15.0).keys() == {"b"}
 
 
+def test_the_arms_of_a_route_stand_apart(ledger: Ledger) -> None:
+    arms = [("prompt_cache", "routing"), ("routing",), ()]
+    insert(ledger, *(attempt(route="a", treated=treated) for treated in arms), attempt(route="a", holdout=True))
+    insert(ledger, attempt(route="b", holdout=True))
+    told = {"a: prompt_cache, routing", "a: routing", "a: no lever", "a: holdout", "b: holdout"}
+    assert lines(ledger, GroupBy.ARM).keys() == told
+
+
 def test_savings_stand_beside_their_line(ledger: Ledger) -> None:
     saved = (
         Saving("prompt_cache", Basis.OBSERVED, Decimal("0.7")),
