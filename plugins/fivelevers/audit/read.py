@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from fivelevers.audit import exchange, litellm_callback, litellm_spend
+from fivelevers.audit import exchange, langfuse, langfuse_trace, litellm_callback, litellm_spend
 from fivelevers.audit.calls import Account, LeftOutError, LoggedCall, Reason
 from fivelevers.audit.labels import label_in
 from fivelevers.audit.opened import Part, Progress
@@ -18,6 +18,7 @@ _Reader = Callable[[str, Mapping[str, Any]], LoggedCall]
 _FORMATS: Final[tuple[tuple[frozenset[str], _Reader], ...]] = (
     (frozenset({"standard_logging_object", "response_cost", "model_map_information"}), litellm_callback.call),
     (frozenset({"spend"}), litellm_spend.call),
+    (langfuse.MARKS, langfuse.call),
     (frozenset({*exchange.REQUESTS, *exchange.RESPONSES, "messages", "usage"}), exchange.call),
 )
 
@@ -26,7 +27,7 @@ def read(
     name: str, account: Account, progress: Progress = lambda _: None, part: Part | RowGroups | None = None
 ) -> Iterator[LoggedCall]:
     """The calls of one log file, in its order; of a ``part`` of it alone. Raises AuditError, OSError."""
-    for place, row in rows(name, account, progress, part):
+    for place, row in _each(rows(name, account, progress, part), account):
         reader = next((reader for marks, reader in _FORMATS if not marks.isdisjoint(row)), None)
         if reader is None:
             account.leave(Reason.UNKNOWN, place)
@@ -38,3 +39,14 @@ def read(
         else:
             account.take(call)
             yield call
+
+
+def _each(found: Iterable[tuple[str, Mapping[str, Any]]], account: Account) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The rows, and in the place of a trace its observations."""
+    for place, row in found:
+        observations = langfuse_trace.observations(row)
+        if not observations:
+            yield place, row
+            continue
+        account.rows += len(observations) - 1
+        yield from ((f"{place}, observation {number}", one) for number, one in enumerate(observations, 1))

@@ -55,7 +55,7 @@ def rows(
     beside = folders.columns(name)
     with opened(name, progress, part if isinstance(part, Part) else None) as file:
         try:
-            for place, value in _reading(file, part)(name, file, account):
+            for place, value in _unwrapped(_reading(file, part)(name, file, account)):
                 account.rows += 1
                 if isinstance(value, dict):
                     yield place, {**beside, **value} if beside else value
@@ -64,6 +64,16 @@ def rows(
         except EOFError:
             account.rows += 1
             account.leave(Reason.CUT_OFF, name)
+
+
+def _unwrapped(found: _Values) -> _Values:
+    """What an API gives in pages, one by one."""
+    for place, value in found:
+        inner = value.get("data") if isinstance(value, dict) else None
+        if isinstance(inner, list) and "usage" not in value:  # an answer with embeddings is no page
+            yield from ((f"{place}, {number} of the page", one) for number, one in enumerate(inner, 1))
+        else:
+            yield place, value
 
 
 def _reading(file: ByteFile, part: Part | RowGroups | None) -> Callable[[str, ByteFile, Account], _Values]:
@@ -112,17 +122,13 @@ def _lines(name: str, file: ByteFile, account: Account, number: int = 0) -> _Val
 
 
 def _values(name: str, file: ByteFile, account: Account) -> _Values:
-    """The elements of an array, or documents one after the other; what an API wraps into ``data`` is unwrapped."""
-    number = 0
-    for value in _decoded(io.TextIOWrapper(file, "utf-8-sig", errors="replace")):
+    """The elements of an array, or documents one after the other."""
+    for number, value in enumerate(_decoded(io.TextIOWrapper(file, "utf-8-sig", errors="replace")), 1):
         if value is _BROKEN:
             account.rows += 1
-            account.leave(Reason.NOT_JSON, f"{name}, record {number + 1}")
+            account.leave(Reason.NOT_JSON, f"{name}, record {number}")
             return
-        wrapped = value.get("data") if isinstance(value, dict) else None
-        for one in wrapped if isinstance(wrapped, list) else [value]:
-            number += 1
-            yield f"{name}, record {number}", one
+        yield f"{name}, record {number}", value
 
 
 _BROKEN = object()  # here and behind it nobody can tell where the next value begins

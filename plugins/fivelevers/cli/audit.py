@@ -44,10 +44,10 @@ def audit(
 ) -> None:
     """What the levers would have saved on the traffic of your logs. Offline: nothing is sent anywhere.
 
-    Reads LiteLLM's spend logs, what its logging callbacks log, requests with their responses as the OpenAI and
-    Anthropic APIs have them, as JSON, JSON lines, CSV or Parquet, and our own ledger. The format of each row is told
-    from its fields; what can not be read is counted, with the place of the first. Without --policy a route is a model
-    alias.
+    Reads LiteLLM's spend logs, what its logging callbacks log, observations of Langfuse, requests with their responses
+    as the OpenAI and Anthropic APIs have them, as JSON, JSON lines, CSV or Parquet, and our own ledger. The format of
+    each row is told from its fields; what can not be read is counted, with the place of the first. Without --policy
+    a route is a model alias.
 
     Lever 1 is projected by the decision that acts in the proxy, over the calls in the order in which they were sent.
     That needs the prompts. Token counts alone tell what was read from the providers' caches, and written for nothing.
