@@ -14,8 +14,10 @@ from typing import Final
 from fivelevers.audit.answer_lines import AnswerLine, Charge
 
 OF_A_ROUTE: Final = 5000
-IN_ALL: Final = 5000  # an embedding takes 5 ms on one core, of a long text 40
+IN_ALL: Final = 5000
+CHARS_IN_ALL: Final = 400_000  # an embedding takes some 15 ms of a core for 100 characters, up to 80 for a long text
 _CHARS: Final = 2000  # more than the embedder reads
+_READ: Final = 1000  # about what it does read: 256 tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,12 @@ class Asking:
 class Questions:
     """Takes questions in arrival order; ``kept`` are those to look up."""
 
-    def __init__(self, of_a_route: int = OF_A_ROUTE, in_all: int = IN_ALL) -> None:
-        self._of_a_route, self._in_all = of_a_route, in_all
+    def __init__(self, of_a_route: int = OF_A_ROUTE, in_all: int = IN_ALL, chars_in_all: int = CHARS_IN_ALL) -> None:
+        self._of_a_route, self._in_all, self._chars_in_all = of_a_route, in_all, chars_in_all
         self._by_route: dict[str, list[Asking]] = {}
         self._below: dict[str, float] = {}
         self._below_all = 1.0
-        self._count = 0
+        self._count = self._chars = 0
 
     @property
     def kept(self) -> list[Asking]:
@@ -71,13 +73,14 @@ class Questions:
         asking = Asking(scope, text[:_CHARS], at, answered, stored, said, charge, line, draw)
         self._by_route.setdefault(line.route, []).append(asking)
         self._count += 1
+        self._chars += _read(asking)
         self._thin(line.route)
 
     def _thin(self, route: str) -> None:
         if len(self._by_route[route]) > self._of_a_route:
             self._below[route] = _bar(self._by_route[route])
             self._keep(route, self._below[route])
-        if self._count > self._in_all:
+        if self._count > self._in_all or self._chars > self._chars_in_all:
             self._below_all = _bar(one for kept in self._by_route.values() for one in kept)
             for each in self._by_route:
                 self._keep(each, self._below_all)
@@ -85,7 +88,13 @@ class Questions:
     def _keep(self, route: str, below: float) -> None:
         kept = [one for one in self._by_route[route] if one.draw < below]
         self._count += len(kept) - len(self._by_route[route])
+        self._chars -= sum(_read(one) for one in self._by_route[route] if one.draw >= below)
         self._by_route[route] = kept
+
+
+def _read(one: Asking) -> int:
+    """Characters that are embedded."""
+    return min(len(one.text), _READ)
 
 
 def _bar(kept: Iterable[Asking]) -> float:

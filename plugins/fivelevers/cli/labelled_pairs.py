@@ -70,9 +70,10 @@ async def embed(texts: list[str], told: Callable[[int], None] = lambda _: None) 
     await model.ready()
     found: list[Any] = []
     for batch in _batches(texts):
-        vectors = await model.embed(batch)
-        found += [np.asarray(vector, np.float32) for vector in vectors]  # a tenth of the memory of Python's floats
-        told(len(vectors))
+        half = len(batch) // 2  # its two threads have a core each
+        halves = await asyncio.gather(model.embed(batch[:half]), model.embed(batch[half:], behind=True))
+        found += [np.asarray(one, np.float32) for vectors in halves for one in vectors]  # a tenth of Python's floats
+        told(len(batch))
     return found
 
 

@@ -31,6 +31,20 @@ def test_of_a_large_one_a_bounded_part_is_drawn_from_everywhere() -> None:
     assert max(one.at for one in questions.kept) > 4500
 
 
+def test_of_long_ones_fewer_are_kept() -> None:
+    questions = Questions(1000, 1000, 50_000)
+    line = AnswerLine("a", "m")
+    for n in range(2000):
+        text = f"{n} " * (500 if n % 2 else 1)
+        questions.see(b"s", text, at=n, answered=n + 1, stored=True, said=None, charge=NO_CHARGE, line=line)
+    chars = sum(min(len(one.text), 1000) for one in questions.kept)
+    assert 40_000 < chars <= 50_000
+    long = sum(len(one.text) > 9 for one in questions.kept) / len(questions.kept)
+    assert 0.3 < long < 0.7  # drawn by their hash alone
+        0.3 < sum(len(one.text) > 9 for one in questions.kept) / len(questions.kept) < 0.7
+    )  # drawn by their hash alone
+
+
 def test_many_routes_share_what_there_is() -> None:
     questions = Questions(100, 150)
     for route in "abcdef":
