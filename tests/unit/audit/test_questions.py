@@ -39,10 +39,8 @@ def test_of_long_ones_fewer_are_kept() -> None:
         questions.see(b"s", text, at=n, answered=n + 1, stored=True, said=None, charge=NO_CHARGE, line=line)
     chars = sum(min(len(one.text), 1000) for one in questions.kept)
     assert 40_000 < chars <= 50_000
-    long = sum(len(one.text) > 9 for one in questions.kept) / len(questions.kept)
-    assert 0.3 < long < 0.7  # drawn by their hash alone
-        0.3 < sum(len(one.text) > 9 for one in questions.kept) / len(questions.kept) < 0.7
-    )  # drawn by their hash alone
+    share = sum(len(one.text) > 9 for one in questions.kept) / len(questions.kept)
+    assert 0.3 < share < 0.7  # drawn by their hash alone
 
 
 def test_many_routes_share_what_there_is() -> None:
