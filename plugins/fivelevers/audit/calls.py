@@ -29,12 +29,13 @@ class Reason(StrEnum):
     NO_TOKENS = "no token counts"
     BAD_TOKENS = "token counts that contradict each other"
     NO_CALL = "no model call"
+    SUMS = "sums of a bill or of its usage, no calls; `fivelevers reconcile` holds them against the ledger"
     FAILED = "a call that failed"
     SERVED = "answered from a cache of the proxy, so no provider was paid"
     ESTIMATED = "token counts that no provider reported"
 
 
-DAMAGE = frozenset(Reason) - {Reason.NO_CALL, Reason.FAILED, Reason.SERVED, Reason.ESTIMATED}
+DAMAGE = frozenset(Reason) - {Reason.NO_CALL, Reason.SUMS, Reason.FAILED, Reason.SERVED, Reason.ESTIMATED}
 """Rows that could not be read; the others were understood and are no call that a lever could change."""
 
 

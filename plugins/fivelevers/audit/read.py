@@ -13,13 +13,26 @@ from fivelevers.audit.opened import Part, Progress
 from fivelevers.audit.parquet import RowGroups
 from fivelevers.audit.rows import rows
 
+# Fields of what providers export, by the day (providers/cost_exports), and of LiteLLM's daily sums.
+_SUMS: Final = frozenset(
+    {"line_item", "amount_value", "num_model_requests", "usage_date_utc", "starting_at", "api_requests"}
+)
+_BUCKETS: Final = frozenset({"results"})  # of the admin APIs
 _Reader = Callable[[str, Mapping[str, Any]], LoggedCall]
+
+
+def _sums(_: str, row: Mapping[str, Any]) -> LoggedCall:
+    raise LeftOutError(Reason.SUMS)
+
+
 # Fields of which each format has at least one; the first that fits.
 _FORMATS: Final[tuple[tuple[frozenset[str], _Reader], ...]] = (
     (frozenset({"standard_logging_object", "response_cost", "model_map_information"}), litellm_callback.call),
+    (_SUMS, _sums),
     (frozenset({"spend"}), litellm_spend.call),
     (langfuse.MARKS, langfuse.call),
     (frozenset({*exchange.REQUESTS, *exchange.RESPONSES, "messages", "usage"}), exchange.call),
+    (_BUCKETS, _sums),
 )
 
 

@@ -176,6 +176,21 @@ def test_the_example_exports_are_read() -> None:
     assert not account.damaged
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "examples/cost_exports").glob("*_[cu]*.*[nv]")))
+def test_a_providers_bill_is_known_for_what_it_is(name: str) -> None:
+    calls, account = read_all(ROOT / "examples/cost_exports" / name)
+    assert not calls
+    assert set(account.left) == {Reason.SUMS}
+    assert account.rows == account.left[Reason.SUMS].rows > 0
+    assert not account.damaged
+
+
+def test_daily_sums_of_litellm_are_no_spend_logs(tmp_path: Path) -> None:
+    row = {"date": "2026-11-20", "api_key": "4e1f", "model": "gpt-4.1", "spend": 0.5, "api_requests": 7}
+    _, account = read_all(write(tmp_path / "log.jsonl", [row]))
+    assert set(account.left) == {Reason.SUMS}
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
