@@ -13,6 +13,7 @@ from fivelevers.audit.calls import LeftOutError, Reason
 from fivelevers.prices import Usage
 
 _YEAR_2001_S, _YEAR_2100_S = 978_307_200.0, 4_102_444_800.0
+_ABSURD = 1e9  # tokens of one call: no model takes a hundredth of it
 
 
 def text(record: Mapping[str, Any], *names: str) -> str | None:
@@ -66,9 +67,10 @@ def _moment(value: object) -> float | None:
 def _iso(value: object) -> float | None:
     try:
         found = datetime.fromisoformat(value)  # type: ignore[arg-type]  # what is no text raises
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        at = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
+    return at if _YEAR_2001_S <= at < _YEAR_2100_S else None
 
 
 def usd(record: Mapping[str, Any], *names: str) -> Decimal | None:
@@ -102,7 +104,7 @@ def _count(value: object) -> int:
         number = float(value)  # type: ignore[arg-type]  # what is no number raises
     except (TypeError, ValueError, OverflowError):
         raise LeftOutError(Reason.BAD_TOKENS) from None
-    if isinstance(value, bool) or not 0 <= number < 1e15 or number != int(number):
+    if isinstance(value, bool) or not 0 <= number < _ABSURD or number != int(number):
         raise LeftOutError(Reason.BAD_TOKENS)
     return int(number)
 

@@ -1,4 +1,4 @@
-"""The bytes of a log: a file, a part of one, or standard input; what is packed with gzip or zstd comes unpacked."""
+"""The bytes of a log (a file, a part of one, standard input): gzip and zstd come unpacked, text in UTF-8."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
 
+from fivelevers.audit.encoded import in_utf_8
 from fivelevers.errors import AuditError
 
 STDIN: Final = "-"
@@ -38,18 +39,20 @@ class Part:
 
 @contextmanager
 def opened(name: str, progress: Progress = lambda _: None, part: Part | None = None) -> Iterator[ByteFile]:
-    """Raises AuditError where it is packed with what can not be unpacked here, and OSError; reading it, EOFError where
-    it was packed and is damaged.
+    """Raises AuditError where it is packed with what can not be unpacked here, OSError, and here or as it is read
+    EOFError, where it was packed and is damaged.
     """
     raw = sys.stdin.buffer if name == STDIN else Path(name).open("rb")  # noqa: SIM115  # closed with what wraps it
     if part is not None:
         raw.seek(part.start)
     with io.BufferedReader(_Counted(raw, progress, part.size if part else None)) as counted:
         magic = counted.peek(4)[:4]
-        if part is None and is_packed(magic):
-            yield io.BufferedReader(_Unpacked(_unpacking(name, counted, magic)))
-        else:
+        if part is not None:
             yield counted
+        elif is_packed(magic):
+            yield in_utf_8(io.BufferedReader(_Unpacked(_unpacking(name, counted, magic))))
+        else:
+            yield in_utf_8(counted)
 
 
 def is_packed(start: bytes) -> bool:

@@ -49,6 +49,8 @@ def read(
             call = replace(reader(place, row), good=label_in(row))
         except LeftOutError as error:
             account.leave(error.reason, place)
+        except RecursionError:
+            account.leave(Reason.TOO_DEEP, place)
         else:
             account.take(call)
             yield call

@@ -20,6 +20,7 @@ from fivelevers.audit.parquet import RowGroups
 
 LONGEST_ROW = 64 * 2**20
 _CHUNK = 2**20
+_BLANK = b" \t\r\n\0\x1e"  # a log that was cut while it was written to begins with zeros; a JSON sequence has 0x1e
 _BOM = b"\xef\xbb\xbf"
 
 Record = Mapping[str, Any]
@@ -53,17 +54,17 @@ def rows(
     ``part``: these rows of it alone. Raises AuditError where the file can not be opened, and OSError.
     """
     beside = folders.columns(name)
-    with opened(name, progress, part if isinstance(part, Part) else None) as file:
-        try:
+    try:
+        with opened(name, progress, part if isinstance(part, Part) else None) as file:
             for place, value in _unwrapped(_reading(file, part)(name, file, account)):
                 account.rows += 1
                 if isinstance(value, dict):
                     yield place, {**beside, **value} if beside else value
                 else:
                     account.leave(Reason.NO_OBJECT, place)
-        except EOFError:
-            account.rows += 1
-            account.leave(Reason.CUT_OFF, name)
+    except EOFError:
+        account.rows += 1
+        account.leave(Reason.CUT_OFF, name)
 
 
 def _unwrapped(found: _Values) -> _Values:
@@ -86,9 +87,9 @@ def _format(start: bytes) -> Callable[[str, ByteFile, Account], _Values]:
     """What reads a file that begins so."""
     if start.startswith(parquet.MAGIC):
         return parquet.values
-    start = start.removeprefix(_BOM).lstrip()
-    if start[:1] not in (b"[", b"{"):
-        return _csv
+    start = start.removeprefix(_BOM).lstrip(_BLANK)
+    if start and start[:1] not in (b"[", b"{"):
+        return _no_text if b"\0" in start else _csv
     if start[:1] == b"[" or not _is_object(start.partition(b"\n")[0]):
         return _values
     return _lines
@@ -113,12 +114,23 @@ def _lines(name: str, file: ByteFile, account: Account, number: int = 0) -> _Val
                 pass
             account.rows += 1
             account.leave(Reason.TOO_LONG, place)
-        elif line.strip():
-            try:
-                yield place, orjson.loads(line.removeprefix(_BOM) if number == 1 else line)
-            except ValueError:
+        elif line := (line.removeprefix(_BOM) if number == 1 else line).strip(_BLANK):
+            value = _parsed(line)
+            if value is _BROKEN:
                 account.rows += 1
                 account.leave(Reason.NOT_JSON, place)
+            else:
+                yield place, value
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except ValueError:
+        try:  # what Python writes and JSON has not (NaN, half of a surrogate pair), and bytes that are no UTF-8
+            return json.loads(line.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            return _BROKEN
 
 
 def _values(name: str, file: ByteFile, account: Account) -> _Values:
@@ -132,7 +144,7 @@ def _values(name: str, file: ByteFile, account: Account) -> _Values:
 
 
 _BROKEN = object()  # here and behind it nobody can tell where the next value begins
-_BETWEEN = re.compile(r"[\s,\[\]]*")  # between values, of an array or not
+_BETWEEN = re.compile(r"[\s,\[\]\0]*")  # between values, of an array or not
 
 
 def _decoded(text: io.TextIOWrapper) -> Iterator[Any]:
@@ -142,6 +154,9 @@ def _decoded(text: io.TextIOWrapper) -> Iterator[Any]:
         at = _end_of_gap(held, at)
         try:
             value, at = decode(held, at)
+        except RecursionError:
+            yield _BROKEN
+            return
         except ValueError:
             more = text.read(chunk) if len(held) - at < LONGEST_ROW else ""
             if not more:
@@ -154,6 +169,12 @@ def _decoded(text: io.TextIOWrapper) -> Iterator[Any]:
             yield value
 
 
+def _no_text(name: str, _: ByteFile, account: Account) -> _Values:
+    account.rows += 1
+    account.leave(Reason.NO_TEXT, name)
+    return iter(())
+
+
 def _end_of_gap(held: str, at: int) -> int:
     gap = _BETWEEN.match(held, at)
     return gap.end() if gap else at
@@ -161,16 +182,23 @@ def _end_of_gap(held: str, at: int) -> int:
 
 def _csv(name: str, file: ByteFile, account: Account) -> _Values:
     text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
-    header = text.readline()
+    header = text.readline(_CHUNK)
     csv.field_size_limit(LONGEST_ROW)
     delimiter = max(",;\t", key=header.count)
     names = [field.strip() for field in next(csv.reader([header], delimiter=delimiter), [])]
-    reader = csv.DictReader(text, names, delimiter=delimiter, restkey="")
+    reader = csv.DictReader(text, names, delimiter=delimiter)
     while True:
+        place = f"{name}:{reader.line_num + 2}"
         try:
-            yield f"{name}:{reader.line_num + 2}", next(reader)
+            row = next(reader)
         except StopIteration:
             return
         except csv.Error:
             account.rows += 1
-            account.leave(Reason.NOT_CSV, f"{name}:{reader.line_num + 1}")
+            account.leave(Reason.NOT_CSV, place)
+            continue
+        if any(row.pop(None, None) or ()):  # what it holds stands under other names than its own
+            account.rows += 1
+            account.leave(Reason.RAGGED, place)
+        else:
+            yield place, row
