@@ -11,7 +11,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
 from rich.console import Console
 
 from fivelevers.cli.benchmark_grading import Grading, check_lines
@@ -20,13 +19,15 @@ from fivelevers.cli.fp8_samples import scored_of
 from fivelevers.cli.fp8_told import config_of
 from fivelevers.cli.logs import progress
 from fivelevers.errors import QuantizationError, ServerError
+from fivelevers.fp8_gate import hardware_report
 from fivelevers.fp8_gate.asking import WAITS_S, Asking, Role
+from fivelevers.fp8_gate.hardware_report import Measured
 from fivelevers.fp8_gate.run import Evidence, Gate
 from fivelevers.levers.quantization.checkpoint import scheme_of
 from fivelevers.levers.quantization.economics import Economics, economics
 from fivelevers.levers.quantization.gate import Limits, Quality, quality
 from fivelevers.levers.quantization.gated import Gated, Served
-from fivelevers.levers.quantization.measurement import Measurement, runs, throughput
+from fivelevers.levers.quantization.measurement import Measurement, runs, same_version, throughput
 from fivelevers.levers.quantization.pricing import Rates, rates
 from fivelevers.levers.quantization.servers import Identity, clash
 from fivelevers.levers.quantization.serving import runs_as
@@ -111,19 +112,13 @@ class Hardware:
     gpu_hour_usd: float
     utilisation: float
 
-    def measured(self) -> Measurement | None:
+    def measured(self) -> Measured | None:
         """Raises QuantizationError, OSError."""
         if self.report is None:
             return None
         if not self.gpu_hour_usd:
             raise QuantizationError("--gpu-hour-usd: is missing; what an hour of one GPU costs prices the report")
-        try:
-            return Measurement.model_validate_json(self.report.read_bytes())
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            fix = "write it as docs/quantization.md shows"
-            raise QuantizationError(f"--hardware-report: {self.report}: {where}: {first['msg']}; {fix}") from error
+        return hardware_report.read(self.report)
 
     def rates(self, made: Measurement, *, candidate: bool) -> Rates | None:
         """None where the loads do not tell the kinds of token apart: quality and cost may be known all the same."""
@@ -134,12 +129,19 @@ class Hardware:
             _say(f"No prices of the {'candidate' if candidate else 'original'}'s tokens: {error}")
             return None
 
-    def verdict(self, found: Quality, made: Measurement | None) -> Economics | None:
-        """By the first load of each: the route's own."""
-        if made is None:
+    def verdict(self, found: Quality, measured: Measured | None, version: str | None) -> Economics | None:
+        """By the first load of each: the route's own. ``version``: of the candidate's server."""
+        if measured is None:
             return None
-        first = throughput(made, made.baseline[0]), throughput(made, made.candidate[0])
-        return economics(found, *first, gpu_hour_usd=self.gpu_hour_usd, utilisation=self.utilisation)
+        made, beside = measured.made, (same_version(measured.made, version), *measured.findings)
+        return economics(
+            found,
+            throughput(made, made.baseline[0]),
+            throughput(made, made.candidate[0]),
+            gpu_hour_usd=self.gpu_hour_usd,
+            utilisation=self.utilisation,
+            beside=beside,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,13 +272,13 @@ class Run:
         self,
         found: Evidence,
         known: dict[Role, Identity],
-        measured: Measurement | None,
+        measured: Measured | None,
         manifest: Manifest | None,
         items: str,
     ) -> Gated:
         margin, error = self.limits
         made = quality(found.scored, Limits(margin, error), unanswered=found.unanswered, texts=found.texts)
-        pays = self.hardware.verdict(made, measured)
+        pays = self.hardware.verdict(made, measured, known[Role.CANDIDATE].version)
         beside = [*_beside(found)]
         verdict = made.verdict if not beside or made.verdict is Verdict.FAIL else Verdict.INCONCLUSIVE
         findings = (*made.findings, *beside, *(pays.findings if pays is not None else (_WITHOUT,)))
@@ -290,7 +292,7 @@ class Run:
             candidate=_served(known[Role.CANDIDATE]),
             checkpoint=manifest.sha256 if manifest else "",
             scheme=manifest.scheme if manifest else "",
-            gpu=f"{measured.gpus} x {measured.gpu}" if measured else "",
+            gpu=f"{measured.made.gpus} x {measured.made.gpu}" if measured else "",
             items=made.pairs.tested,
             item_hash=items,
             difference=made.difference,
@@ -300,8 +302,8 @@ class Run:
             won=made.won,
             needed=made.needed,
             saving=pays.saving if pays is not None else None,
-            rates=self.hardware.rates(measured, candidate=True) if measured else None,
-            baseline_rates=self.hardware.rates(measured, candidate=False) if measured else None,
+            rates=self.hardware.rates(measured.made, candidate=True) if measured else None,
+            baseline_rates=self.hardware.rates(measured.made, candidate=False) if measured else None,
         )
         gated.write(self.out, result)
         return result

@@ -21,6 +21,7 @@ from fivelevers.levers.quantization.verdict import Verdict
 from fivelevers.stores import checkpoint, gated
 from fivelevers.stores.checkpoint import Manifest
 from tests.redis_server import soon
+from tests.unit.levers.quantization.bench_documents import benchmark, guidellm
 
 ROOT = Path(__file__).parents[3]
 Serve = Callable[..., str]
@@ -163,6 +164,29 @@ def test_a_model_that_says_the_same_with_other_probabilities_does_not_pass(
     told = json.loads(done.stdout)
     assert told["quality"] == "fail"
     assert {rule for rule, verdict, _ in told["findings"] if verdict == "fail"} >= {"perplexity"}
+
+
+def test_the_reports_of_guidellm_decide_the_economics(serve: Serve, items: Path, tmp_path: Path) -> None:
+    about: dict[str, Any] = {"gpu": "H100 SXM", "vllm": "0.32.0", "service_level": {"p95_ttft_ms": 500}}
+    for name, gain in (("baseline", 1.0), ("candidate", 1.25)):
+        route = [benchmark(16, 8 * gain, 200), benchmark(32, 10 * gain, 450), benchmark(64, 11 * gain, 900)]
+        long = [benchmark(8, 3 * gain, 300, size=(2048, 64)), benchmark(16, 3.5 * gain, 800, size=(2048, 64))]
+        (tmp_path / f"{name}.json").write_text(guidellm(*route))
+        (tmp_path / f"{name}-long.json").write_text(guidellm(*long))
+        about[name] = [f"{name}.json", f"{name}-long.json"]
+    report, out = tmp_path / "hardware.json", tmp_path / "sums.fp8"
+    report.write_text(json.dumps(about))
+    servers = serve(), serve(**FP8)
+    done = gate(*servers, out, "--items", items, "--exact", *measured(report))
+    assert done.exit_code == 0, done.output
+    found = gated.read(out)
+    assert found.saving == pytest.approx(0.2)
+    assert found.rates is not None
+    assert "candidate: 32 at once, 12.50 requests/s" in next(why for rule, _, why in found.findings if "level" in rule)
+    report.write_text(json.dumps(about | {"vllm": "0.23.0"}))
+    other = gate(*servers, out, "--items", items, "--exact", *measured(report))
+    assert other.exit_code == 1
+    assert "measured on vLLM 0.23.0, and the candidate is served by 0.32.0" in other.stdout.replace("\n", " ")
 
 
 def test_without_a_measurement_nothing_is_said_of_cost(serve: Serve, items: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fivelevers.levers.quantization.gate import Quality
@@ -9,6 +10,7 @@ from fivelevers.levers.quantization.paired import loss_upper
 from fivelevers.levers.quantization.verdict import Finding, Verdict, together
 
 LEAST_REQUESTS = 100  # of one measurement: fewer say little of a throughput
+MOST_FAILED = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,17 @@ def usd_per_request(found: Throughput, gpu_hour_usd: float, utilisation: float) 
 
 
 def economics(
-    quality: Quality, baseline: Throughput, candidate: Throughput, *, gpu_hour_usd: float, utilisation: float
+    quality: Quality,
+    baseline: Throughput,
+    candidate: Throughput,
+    *,
+    gpu_hour_usd: float,
+    utilisation: float,
+    beside: Sequence[Finding] = (),
 ) -> Economics:
-    """Raises ValueError where a price, a throughput or a utilisation is not above 0. INCONCLUSIVE where
+    """``beside``: what was found of the measurement before.
+
+    Raises ValueError where a price, a throughput or a utilisation is not above 0. INCONCLUSIVE where
     nothing was right: no success has a cost then.
     """
     if min(gpu_hour_usd, utilisation, baseline.requests_per_s, candidate.requests_per_s) <= 0 or utilisation > 1:
@@ -56,7 +66,7 @@ def economics(
     costs = [usd_per_request(one, gpu_hour_usd, utilisation) for one in (baseline, candidate)]
     before = costs[0] / right if right else float("inf")
     saving, least = (1 - costs[1] / costs[0] * right / share if share > 0 else -1.0 for share in (kept, worst))
-    findings = (*_same_load(baseline, candidate), _falls(saving, least, before))
+    findings = (*beside, *_same_load(baseline, candidate), _falls(saving, least, before))
     after = costs[1] / kept if kept > 0 else float("inf")
     return Economics(together(findings), findings, before, after, saving, least)
 
@@ -85,6 +95,6 @@ def _same_load(baseline: Throughput, candidate: Throughput) -> tuple[Finding, ..
         why = f"{min(baseline.requests, candidate.requests)} requests are too few; {LEAST_REQUESTS} are needed"
         return (Finding(rule, Verdict.INCONCLUSIVE, why),)
     failed = max(one.errors / (one.requests + one.errors) for one in (baseline, candidate))
-    if failed > 0.01:
+    if failed > MOST_FAILED:
         return (Finding(rule, Verdict.INCONCLUSIVE, f"{failed:.1%} of the requests failed"),)
     return (Finding(rule, Verdict.PASS, f"{baseline.requests:,} and {candidate.requests:,} requests"),)

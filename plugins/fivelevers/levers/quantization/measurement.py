@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fivelevers.levers.quantization.economics import Throughput
 from fivelevers.levers.quantization.pricing import Run
+from fivelevers.levers.quantization.verdict import Finding, Verdict
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -57,6 +58,15 @@ class Measurement(BaseModel):
 def throughput(made: Measurement, load: Load) -> Throughput:
     sizes = load.input_tokens / load.requests, load.output_tokens / load.requests
     return Throughput(load.requests / load.seconds, load.requests, load.errors, *sizes, made.gpu, made.gpus)
+
+
+def same_version(made: Measurement, served: str | None) -> Finding:
+    """Another vLLM has other kernels, so that what was measured on one says little of the other."""
+    rule = "measured version"
+    if served is None or served == made.vllm:
+        return Finding(rule, Verdict.PASS, f"vLLM {made.vllm}")
+    why = f"the loads were measured on vLLM {made.vllm}, and the candidate is served by {served}; measure that one"
+    return Finding(rule, Verdict.INCONCLUSIVE, why)
 
 
 def runs(loads: list[Load]) -> list[Run]:
