@@ -17,6 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from fivelevers.audit.calls import Account, Reason
 from fivelevers.audit.opened import ByteFile, need_pyarrow
 
@@ -68,13 +70,14 @@ def values(
             account.rows += 1
             account.leave(Reason.NO_PARQUET, name)
             return
+        of_json = _json_columns(parquet)
         start, end = (groups.start, groups.end) if groups else (0, parquet.num_row_groups)
         number = sum(parquet.metadata.row_group(group).num_rows for group in range(start))
         for group in range(start, end):
             until = number + parquet.metadata.row_group(group).num_rows
             try:
                 for batch in parquet.iter_batches(_ROWS_AT_ONCE, row_groups=[group], use_threads=False):
-                    for row in _rows(batch):
+                    for row in _rows(batch, of_json):
                         number += 1
                         yield f"{name}, row {number}", row
             except Exception as error:
@@ -121,10 +124,28 @@ def _size(parquet: pq.ParquetFile, group: int) -> int:
     return sum(found.column(column).total_compressed_size for column in range(found.num_columns))
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+def _json_columns(parquet: pq.ParquetFile) -> frozenset[str]:
+    """Columns that the file says are JSON, as DuckDB writes them: there a text is in quotes."""
+    columns = (parquet.schema.column(number) for number in range(len(parquet.schema)))
+    return frozenset(column.path for column in columns if column.logical_type.type == "JSON")
+
+
+def _rows(batch: pa.RecordBatch, of_json: frozenset[str]) -> Iterator[dict[str, Any]]:
     names = batch.schema.names
-    for row in zip(*(_column(column) for column in batch.columns), strict=True):
-        yield {name: plain for name, value in zip(names, row, strict=True) if (plain := _plain(value)) is not None}
+    columns = [
+        _parsed(_column(column)) if name in of_json else map(_plain, _column(column))
+        for name, column in zip(names, batch.columns, strict=True)
+    ]
+    for row in zip(*columns, strict=True):
+        yield {name: value for name, value in zip(names, row, strict=True) if value is not None}
+
+
+def _parsed(column: list[Any]) -> Iterator[Any]:
+    for value in column:
+        try:
+            yield None if value is None else orjson.loads(value)
+        except ValueError:
+            yield _plain(value)
 
 
 def _column(column: pa.Array) -> list[Any]:

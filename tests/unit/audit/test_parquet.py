@@ -105,6 +105,7 @@ def test_values_are_those_of_json(tmp_path: Path) -> None:
             ("nothing", pa.float64()),
             ("times", pa.list_(pa.struct([("at", pa.timestamp("ns"))]))),
             ("word", pa.dictionary(pa.int32(), pa.string())),
+            ("quoted", pa.json_()),  # a JSON column of DuckDB's
         ]
     )
     row = {
@@ -116,6 +117,7 @@ def test_values_are_those_of_json(tmp_path: Path) -> None:
         "nothing": float("nan"),
         "times": [{"at": 1_793_000_000_123_456_789}],
         "word": "a",
+        "quoted": '"a"',
     }
     pq.write_table(pa.Table.from_pylist([row], kinds), tmp_path / "log.parquet")
     ((place, found),) = rows(str(tmp_path / "log.parquet"), Account())
@@ -128,6 +130,7 @@ def test_values_are_those_of_json(tmp_path: Path) -> None:
         "bytes": '{"a": 1}\ufffd',
         "times": [{"at": "2026-10-26T07:33:20.123456"}],
         "word": "a",
+        "quoted": "a",
     }
 
 
