@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from typing import Any
 from benchmarks.rig import audit_log
 from benchmarks.rig.machine import about
 
-TARGET_S, TARGET_MB = 300.0, 2000.0
+TARGET_ROWS, TARGET_S, TARGET_MB = 1_000_000, 300.0, 2000.0
 QUICK_ROWS = 5000
 _LOOK_S = 0.25
 
@@ -39,6 +40,7 @@ def main() -> None:
         whole = measured(Path(folder), rows, args.seed)
     result = {
         "seconds": whole["seconds"],
+        "cpu_seconds": whole["cpu_seconds"],
         "peak_rss_mb": whole["peak_rss_mb"],
         "rows_per_s": round(rows / whole["seconds"]),
         f"seconds_at_{_short(rows // 10)}": tenth["seconds"],
@@ -51,7 +53,8 @@ def main() -> None:
     for name, value in result.items():
         print(f"{name}: {value}")
     met = whole["seconds"] <= TARGET_S and whole["peak_rss_mb"] <= TARGET_MB
-    print(f"target: 1,000,000 rows in {TARGET_S:.0f} s and {TARGET_MB:.0f} MB: {'met' if met else 'MISSED'}")
+    told = f"target: {TARGET_ROWS:,} rows in {TARGET_S:.0f} s and {TARGET_MB:.0f} MB"
+    print(f"{told}: {'not of so few rows' if rows < TARGET_ROWS else 'met' if met else 'MISSED'}")
     if args.json:
         args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
@@ -65,7 +68,7 @@ def measured(folder: Path, rows: int, seed: int) -> dict[str, Any]:
     log, out = folder / "log.jsonl", folder / "out.json"
     audit_log.write(log, rows, seed)
     command = [sys.executable, "-m", "fivelevers", "audit", str(log), "--json"]
-    started, peak = time.perf_counter(), 0.0
+    started, peak, before = time.perf_counter(), 0.0, _cpu_s()
     with out.open("wb") as told, subprocess.Popen(command, stdout=told) as process:
         while process.poll() is None:
             peak = max(peak, _resident_mb(process.pid))
@@ -76,10 +79,17 @@ def measured(folder: Path, rows: int, seed: int) -> dict[str, Any]:
     calls = json.loads(out.read_bytes())["calls"]
     return {
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(_cpu_s() - before, 1),
         "peak_rss_mb": round(peak),
         "calls": calls,
         "log_mb": round(log.stat().st_size / 1e6),
     }
+
+
+def _cpu_s() -> float:
+    """Of all processes that were started and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _resident_mb(process: int) -> float:

@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from fivelevers.audit.answer_lines import Charge, Taken
@@ -218,7 +219,11 @@ def _at_night(at: float) -> bool:
 
 def _word(call: LoggedCall) -> str | None:
     """The first word that names the call as one that nobody waits for."""
-    names = (*without_agents(call.caller.tags), call.caller.key_alias or "", call.alias)
+    return _named((*without_agents(call.caller.tags), call.caller.key_alias or "", call.alias))
+
+
+@lru_cache(maxsize=1024)
+def _named(names: tuple[str, ...]) -> str | None:
     return next((word for word in _words(names) if word in WORDS), None)
 
 

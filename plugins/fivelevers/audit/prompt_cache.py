@@ -7,7 +7,6 @@ they were, with the client's own marks: how far these lie apart is how far the p
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from fivelevers.audit.answer_lines import Charge, Taken
@@ -20,7 +19,7 @@ from fivelevers.levers.prompt_cache.prefix import prefix_of
 from fivelevers.levers.prompt_cache.replay import Replay
 from fivelevers.levers.prompt_cache.reuse import Gaps
 from fivelevers.levers.prompt_cache.terms import Style
-from fivelevers.metering.cost import Unknown, cost, rounded
+from fivelevers.metering.cost import Unknown, cost_parts, rounded
 from fivelevers.prices import Kind, Price, PriceBook
 from fivelevers.providers.cache_rules import CacheTerms, TermBook
 
@@ -36,7 +35,7 @@ class PromptCacheAudit:
         self._replay = Replay()
         self._lines: dict[tuple[str, str], Line] = {}
         self._never_read: dict[tuple[Kind, str, str], NeverRead[tuple[str, Decimal]]] = {}
-        self._cooled = Cooled()
+        self.cools = Cooled()
         self._last: Marked | None = None
         self.differences = Differences(prices, self._terms)
 
@@ -54,10 +53,12 @@ class PromptCacheAudit:
         line.no_text += call.text is not Text.WHOLE
         self._follow_writes(call, price, terms, line)
         self.differences.see(call, route)
-        paid, in_all = cost(replace(call.usage, output=0), price), cost(call.usage, price)
-        if isinstance(paid, Unknown) or isinstance(in_all, Unknown):
+        parts = cost_parts(call.usage, price)
+        if isinstance(parts, Unknown):
             line.unpriced_tokens += call.usage.total
             return None
+        in_all = sum(parts.values(), ZERO)
+        paid = in_all - parts.get(Kind.OUTPUT, ZERO)
         line.priced += 1
         line.input_usd += paid
         line.cost_usd += in_all
@@ -67,7 +68,7 @@ class PromptCacheAudit:
 
     def cooled(self, taken: Taken) -> Decimal:
         """USD that the last call costs more since lever 2 answers others, so that they renew no entry."""
-        return ZERO if self._last is None else self._cooled.see(self._last, taken, self._replay)
+        return ZERO if self._last is None else self.cools.see(self._last, taken, self._replay)
 
     def lines(self) -> list[Line]:
         """Those with the dearest input first."""

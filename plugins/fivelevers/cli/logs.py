@@ -28,6 +28,7 @@ ShowText = Annotated[bool, typer.Option("--show-text", help="Show the text aroun
 AsJson = Annotated[bool, typer.Option("--json", help="Everything as JSON.")]
 
 _DAY_S = 86_400.0
+_TOLD_EVERY = 100  # calls
 MONTH_S = 30 * _DAY_S
 
 
@@ -69,12 +70,13 @@ def go_through(
 
     sources, done = Sources.of(logs), Pass(Account())
     with sources.reading() as calls, _progress(sources.size) as (read, judged):
-        for call in calls(done.account, read):
+        for number, call in enumerate(calls(done.account, read), 1):
             done.first, done.last = min(done.first, call.at), max(done.last, call.at)
             group = group_of(call, by, policy)
             if route is None or group == route:
                 see(call, group)
-            judged(done.account.calls)
+            if not number % _TOLD_EVERY:
+                judged(number, done.account.calls)
     return done
 
 
@@ -87,14 +89,14 @@ def progress(description: str, total: int, beside: Callable[[], str] = lambda: "
 
 
 @contextmanager
-def _progress(size: int) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """(told of bytes that were read, told of a call that was judged out of so many)."""
+def _progress(size: int) -> Iterator[tuple[Callable[[int], None], Callable[[int, int], None]]]:
+    """(told of bytes that were read, told how many calls were judged out of so many)."""
     with _bar() as bar:
         reading = bar.add_task("reading", total=size or None)
         judging = bar.add_task("projecting", total=None)
         yield (
             lambda count: bar.advance(reading, count),
-            lambda calls: bar.update(judging, advance=1, total=calls),
+            lambda calls, of: bar.update(judging, completed=calls, total=of),
         )
 
 

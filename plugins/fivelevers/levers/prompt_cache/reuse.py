@@ -16,6 +16,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fivelevers.levers.prompt_cache.classes import BIN_BITS, LEVELS, role_of
 from fivelevers.levers.prompt_cache.node import Role
@@ -123,12 +124,12 @@ class Hazards:
         for field, count in counts.items():
             cohort, name, slot = field.split(".")
             rows = self._cohorts.setdefault(cohort, {})
-            class_id, at = int(name), 0 if slot == "n" else int(slot) + 1
-            for level in LEVELS:
-                key = level, class_id >> BIN_BITS * level
-                if key not in rows:
-                    rows[key] = [0.0] * (1 + len(EDGES_S))
-                rows[key][at] += count
+            at = 0 if slot == "n" else int(slot) + 1
+            for key in _keys(name):
+                row = rows.get(key)
+                if row is None:
+                    row = rows[key] = [0.0] * (1 + len(EDGES_S))
+                row[at] += count
 
     def replace(self, counts: Mapping[str, float]) -> None:
         """The fleet's sums, with whatever of this process's the store does not have yet. Odd fields are left out."""
@@ -216,6 +217,13 @@ class Hazards:
         weeks = {f"w{int(week)}": 1.0, f"w{int(week) - 1}": 1.0 - fraction}
         self._judged = [(rows, weeks[c], _GAPS) for c, rows in self._cohorts.items() if c in weeks]
         self._judged += [(rows, -1.0, gaps) for c, rows in self._cohorts.items() if (gaps := _too_young(c, now))]
+
+
+@lru_cache(maxsize=2**15)  # more than there are classes
+def _keys(name: str) -> tuple[_Key, ...]:
+    """Where a class is counted, by its decimal number."""
+    class_id = int(name)
+    return tuple((level, class_id >> BIN_BITS * level) for level in LEVELS)
 
 
 def _too_young(cohort: str, now: float) -> range:
