@@ -20,10 +20,14 @@ _BOMS: Final = (
 _CHUNK: Final = 2**16
 
 
+def encoding_of(start: bytes) -> str | None:
+    """None: neither of the two."""
+    return next((encoding for mark, encoding in _BOMS if start.startswith(mark)), None)
+
+
 def in_utf_8(file: io.BufferedReader[Any]) -> io.BufferedReader[Any]:
     """The same file, where it is in neither of the two."""
-    start = file.peek(4)[:4]
-    encoding = next((encoding for mark, encoding in _BOMS if start.startswith(mark)), None)
+    encoding = encoding_of(file.peek(4)[:4])
     return file if encoding is None else io.BufferedReader(_InUtf8(file, encoding))
 
 

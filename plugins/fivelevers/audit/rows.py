@@ -15,6 +15,7 @@ import orjson
 
 from fivelevers.audit import folders, parquet
 from fivelevers.audit.calls import Account, Reason
+from fivelevers.audit.encoded import encoding_of
 from fivelevers.audit.opened import ByteFile, Part, Progress, is_packed, opened
 from fivelevers.audit.parquet import RowGroups
 
@@ -36,7 +37,7 @@ def parts(name: str, part_bytes: int) -> Sequence[Part | RowGroups]:
         start = file.peek(_CHUNK)[:_CHUNK]
         if start.startswith(parquet.MAGIC):
             return parquet.row_groups(name, part_bytes)
-        if is_packed(start) or _format(start) is not _lines:
+        if is_packed(start) or encoding_of(start) or _format(start) is not _lines:
             return []
         found, at, lines = [], 0, 0
         while block := file.read(part_bytes):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fivelevers.audit import apart
+from fivelevers.audit import apart, opened
 from fivelevers.audit.calls import Account, LoggedCall
 from fivelevers.audit.opened import Part
 from fivelevers.audit.rows import parts
@@ -59,6 +59,17 @@ def test_parts_are_whole_lines(tmp_path: Path) -> None:
     assert b"".join(data[part.start : part.end] for part in found) == data
     assert all(isinstance(part, Part) and data[: part.start].count(b"\n") == part.lines for part in found)
     assert parts(str(write(tmp_path / "a.jsonl.gz", rows())), 7000) == []
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
+        log.write_bytes(data.decode().encode(encoding))
+        assert parts(str(log), 7000) == []
+
+
+def test_what_a_process_can_not_read_is_told_as_it_is_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "WORTH_IT", 0)
+    monkeypatch.setattr(apart, "cores", lambda: 2)
+    monkeypatch.setattr(opened, "find_spec", lambda _: None)
+    with pytest.raises(AuditError, match=r"is packed with zstd.*pip install"):
+        read(write(tmp_path / "a.jsonl.zst", rows()))
 
 
 def test_a_process_that_is_killed_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
