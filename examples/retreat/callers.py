@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -30,20 +31,21 @@ class Task:
 class Callers:
     """Of one proxy with one key. ``tries``: how often each asks the same, at most.
 
-    They stop, but for what is on its way, as soon as ``header`` of an answer begins with ``until``: the lever is back
-    in shadow. ``calls`` and ``sessions`` count by what that header began with, ``wrong`` the answers that were.
+    They stop, but for what is on its way, as soon as the lever is back in shadow: ``header`` says so. ``said`` counts
+    the calls by its first word, ``wrong`` those of them whose answer was. ``last``: what it said last.
     """
 
     base_url: str
     key: str
     header: str
-    until: str
-    tries: int
+    tries: int = 1
     concurrency: int = 8
+    stops: bool = True
     retreated: bool = False
-    calls: Counter[str] = field(default_factory=Counter)
+    said: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
     sessions: int = 0
+    last: str = ""
 
     async def run(self, tasks: Iterable[Task]) -> None:
         """Raises httpx.HTTPError where the proxy does not answer."""
@@ -59,7 +61,7 @@ class Callers:
         for task in tasks:
             self.sessions += 1
             await self._asked(http, task)
-            if self.retreated:
+            if self.retreated and self.stops:
                 return
 
     async def _asked(self, http: httpx.AsyncClient, task: Task) -> None:
@@ -72,10 +74,11 @@ class Callers:
         headers = {"authorization": f"Bearer {self.key}", SESSION_HEADER: task.session}
         answer = await http.post("/v1/chat/completions", json=dict(task.body), headers=headers)
         text = answer.raise_for_status().json()["choices"][0]["message"]["content"]
-        said, right = answer.headers.get(self.header, "").partition(";")[0], task.truth.holds(text)
-        self.calls[said] += 1
-        self.wrong[said] += not right
-        self.retreated = self.retreated or said.startswith(self.until)
+        self.last, right = answer.headers.get(self.header, ""), task.truth.holds(text)
+        word = re.split(r"\W", self.last, maxsplit=1)[0]
+        self.said[word] += 1
+        self.wrong[word] += not right
+        self.retreated = self.retreated or word == "shadow"
         outcome = {"request_id": answer.headers[REQUEST_HEADER], "outcome": "success" if right else "failure"}
         del headers[SESSION_HEADER]
         (await http.post(OUTCOMES, json=outcome, headers=headers)).raise_for_status()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,9 +20,9 @@ class Sum:
     prompt: str
     truth: Truth
 
-    def line(self) -> str:
+    def line(self) -> dict[str, Any]:
         """As `fivelevers route benchmark` reads it."""
-        return json.dumps({"prompt": self.prompt, "sum": self.truth.value, "route": "invoices"})
+        return {"prompt": self.prompt, "sum": self.truth.value, "route": "invoices"}
 
 
 def sums(seed: int) -> Iterator[Sum]:

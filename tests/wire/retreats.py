@@ -17,5 +17,6 @@ def _read(name: str) -> Any:
 _POLICY = _read("fivelevers.yaml")
 MODELS: list[dict[str, Any]] = _read("litellm.yaml")["model_list"]
 ROUTES: list[dict[str, Any]] = [
-    {**route, "levers": _POLICY["defaults"]["levers"] | route["levers"]} for route in _POLICY["routes"]
+    _POLICY["defaults"] | route | {"levers": _POLICY["defaults"]["levers"] | route["levers"]}
+    for route in _POLICY["routes"]
 ]

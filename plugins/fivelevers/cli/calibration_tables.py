@@ -49,7 +49,8 @@ def _notes(made: Calibration, route: str, *, kept: bool) -> Iterator[str]:
     days = (made.last_at - made.first_at) / _DAY_S
     first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (made.first_at, made.last_at))
     passed = f"{made.tested:,} of them judged and within the route's rules"
-    yield f"{made.questions:,} questions, {passed}; asked from {first} to {last} UTC."
+    when = f"asked from {first} to {last} UTC" if made.first_at else "from labelled pairs"
+    yield f"{made.questions:,} questions, {passed}; {when}."
     if made.chosen is not None:
         chosen = made.chosen
         yield (

@@ -39,8 +39,9 @@ def demo(
 ) -> None:
     """Start everything, replay the example traffic, report what it cost, compare with the simulated bill, stop.
 
-    With --retreat it shows how levers that do harm are called back (docs/operations.md): a model at half the price that
-    needs four calls. Sessions are made up, so --speed and --limit say nothing there.
+    With --retreat it shows how levers that do harm are called back (docs/report.md): a model at half the price that
+    comes to need four calls, and a cache a tenth of whose hits come to be wrong. Its traffic is its own: --speed and
+    --limit say nothing there.
 
     Exit code 0: the ledger agrees with the bill. 1: it does not, or requests failed, or a lever did not retreat.
     """

@@ -12,18 +12,23 @@ from fivelevers.metering.cost import rounded
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Of one group (a team, a route, ...) on one route: hits that were ``served`` and the USD ``saved`` by them."""
+    """Of one group (a team, a route, ...) on one route: hits that were ``served``, and the USD that they are said to
+    have saved: those whose answer ``failed``, and those of which nobody said how it was (``silent``).
+    """
 
     group: str
     route: str
     served: int
-    saved: Decimal
+    failed: Decimal
+    silent: Decimal
 
 
 def wasted(hits: Iterable[Hits], wrong: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """USD by group: what is called saved, in the share of a route's hits that its audits found ``wrong``. An estimate;
-    a wrong answer is worth nothing, so what it spared is no saving."""
+    """USD by group: what is called saved by hits that failed, and by those of which nobody said anything in the share
+    of the route's hits that its audits found ``wrong``, an estimate. A wrong answer is worth nothing, so what it spared
+    is no saving."""
     sums: defaultdict[str, Decimal] = defaultdict(Decimal)
     for one in hits:
-        sums[one.group] += rounded(max(one.saved, Decimal(0)) * wrong.get(one.route, Decimal(0)))
+        failed, silent = (max(usd, Decimal(0)) for usd in (one.failed, one.silent))
+        sums[one.group] += failed + rounded(silent * wrong.get(one.route, Decimal(0)))
     return dict(sums)

@@ -6,16 +6,18 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, case, distinct, func, literal, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, distinct, func, literal, or_, select
 
 from fivelevers.audit.never_read import NeverRead
 from fivelevers.metering.attribution import Basis
 from fivelevers.metering.cost import rounded
+from fivelevers.metering.outcomes import Outcome
 from fivelevers.metering.report import GroupBy
 from fivelevers.metering.wrong_hits import Hits
 from fivelevers.prices import Kind
 from fivelevers.stores.database import named_errors
 from fivelevers.stores.ledger import Ledger, Usd, attempts, look_ups, savings
+from fivelevers.stores.outcome_query import resolved
 from fivelevers.stores.report_query import group_of, joined, within
 
 _LEVER = "semantic_cache"
@@ -25,13 +27,14 @@ _LONGEST_S = 3600.0
 
 def semantic_hits(ledger: Ledger, by: GroupBy, since: float, until: float) -> list[Hits]:
     """Semantic hits that were served in [``since``, ``until``), of all routes that looked up. Raises LedgerError."""
-    group, c = group_of(by), look_ups.c
-    served = c.result == "hit"
+    group, c, known = group_of(by), look_ups.c, resolved()
+    served, outcome = c.result == "hit", known.c.outcome
     query = select(
         group,
         c.route,
         func.count(distinct(case((served, c.event_id)))),
-        func.coalesce(func.sum(case((served, savings.c.usd)), type_=Usd), literal(Decimal(0), Usd), type_=Usd),
+        _usd(case((served & (outcome == Outcome.FAILURE.value), savings.c.usd))),
+        _usd(case((served & outcome.is_(None), savings.c.usd))),
     )
     spared = and_(
         savings.c.event_id == attempts.c.event_id,
@@ -39,9 +42,14 @@ def semantic_hits(ledger: Ledger, by: GroupBy, since: float, until: float) -> li
         savings.c.basis == Basis.ESTIMATED.value,
     )
     query = joined(query, by).join(look_ups, c.request_id == attempts.c.request_id).outerjoin(savings, spared)
+    query = query.outerjoin(known, known.c.request_id == c.request_id)
     query = query.where(c.mode == "on", attempts.c.charged_to.is_(None), within(since, until)).group_by(group, c.route)
     with named_errors("can not be read"), ledger.engine.connect() as connection:
         return [Hits(*row) for row in connection.execute(query)]
+
+
+def _usd(amount: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(amount, type_=Usd), literal(Decimal(0), Usd), type_=Usd)
 
 
 def unread_writes(ledger: Ledger, by: GroupBy, since: float, until: float, now: float) -> dict[str, Decimal]:

@@ -9,12 +9,13 @@ import pytest
 
 from fivelevers.metering.attribution import Basis, Saving
 from fivelevers.metering.event import Attempt, Event, to_record
+from fivelevers.metering.outcomes import Outcome
 from fivelevers.metering.report import GroupBy
 from fivelevers.metering.wrong_hits import Hits
 from fivelevers.prices import Kind, Usage
 from fivelevers.stores.ledger import Ledger
 from fivelevers.stores.waste_query import semantic_hits, unread_writes
-from tests.unit.events import attempt, looked_up
+from tests.unit.events import attempt, looked_up, outcome
 
 _PLAIN, _WRITE = Decimal("0.000003"), Decimal("0.00000375")
 
@@ -86,11 +87,25 @@ def test_hits_of_a_route(ledger: Ledger) -> None:
         insert(ledger, attempt(request_id=name, savings=spared if result == "hit" else (), team=f"t{n // 2}"))
         insert(ledger, looked_up(request_id=name, result=result, verdict=verdict))
     insert(ledger, attempt(request_id="q2", charged_to="semantic_cache"))
-    assert semantic_hits(ledger, GroupBy.ROUTE, 0.0, inf) == [Hits("support", "support", 1, Decimal("0.002"))]
+    silent = Hits("support", "support", 1, failed=Decimal(0), silent=Decimal("0.002"))
+    assert semantic_hits(ledger, GroupBy.ROUTE, 0.0, inf) == [silent]
     assert sorted(semantic_hits(ledger, GroupBy.TEAM, 0.0, inf), key=lambda one: one.group) == [
-        Hits("t0", "support", 1, Decimal("0.002")),
-        Hits("t1", "support", 0, Decimal(0)),
+        Hits("t0", "support", 1, Decimal(0), Decimal("0.002")),
+        Hits("t1", "support", 0, Decimal(0), Decimal(0)),
     ]
+
+
+def test_hits_are_told_apart_by_what_was_said_of_them(ledger: Ledger) -> None:
+    said = {"q0": Outcome.FAILURE, "q1": Outcome.SUCCESS, "q2": None}
+    for name, word in said.items():
+        spared = (Saving("semantic_cache", Basis.ESTIMATED, Decimal(f"0.00{name[1]}5")),)
+        insert(ledger, attempt(request_id=name, savings=spared))
+        insert(ledger, looked_up(request_id=name, result="hit", verdict=None))
+        if word is not None:
+            insert(ledger, outcome(name, word))
+    insert(ledger, outcome("q0", Outcome.FAILURE))  # said twice, it is one
+    found = semantic_hits(ledger, GroupBy.ROUTE, 0.0, inf)
+    assert found == [Hits("support", "support", 3, Decimal("0.0005"), Decimal("0.0025"))]
 
 
 def test_shadow_hits_were_not_served(ledger: Ledger) -> None:
