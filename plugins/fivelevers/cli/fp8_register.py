@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +16,46 @@ from fivelevers.cli.fp8_told import told
 from fivelevers.cli.off import off
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir
 from fivelevers.cli.switching import Key, ProxyUrl, RedisUrl
-from fivelevers.errors import QuantizationError
+from fivelevers.errors import QuantizationError, ServerError
 from fivelevers.levers.quantization.deployments import deployment, registration_of, unpriced
 from fivelevers.levers.quantization.gated import Gated, priced, refusal
+from fivelevers.levers.quantization.standing import server_of
+from fivelevers.providers.server_url import server_url
 from fivelevers.stores import gated
+
+ApiBase = Annotated[
+    list[str] | None,
+    typer.Option(help="The URL of a replica's server; repeat it for each. Default: the one that was gated."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """``urls``: of the replicas, without `/v1`. ``key``: as the config has it."""
+
+    found: Gated
+    registration: str
+    group: str
+    urls: tuple[str, ...]
+    key: str
+
+    def beside(self, mine: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The deployments that are added to those of the group. Raises QuantizationError where one is there already."""
+        bound = [row for row in mine if registration_of(row) == self.registration]
+        there = {server_of(row)[0] for row in bound}
+        twice = [url for url in self.urls if url in there]
+        if twice:
+            why = f"{self.group!r} has this registration at {', '.join(twice)} already"
+            raise QuantizationError(f"{why}; name another replica with --api-base")
+        taken = {str((row.get("model_info") or {}).get("id")) for row in mine}
+        made, at = list[dict[str, Any]](), 0
+        while len(made) < len(self.urls):
+            url = self.urls[len(made)]
+            one = deployment(self.found, self.registration, self.group, url=url, replica=at, key=self.key)
+            if one["model_info"]["id"] not in taken:
+                made.append(one)
+            at += 1
+        return made
 
 
 def register(
@@ -26,14 +64,16 @@ def register(
     group: Annotated[str, typer.Option(help="The model_name that the original has.")],
     config: Annotated[Path | None, typer.Option(help="LiteLLM's config.")] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Write it into the config.")] = False,
-    key: Annotated[str, typer.Option(help="The server's key as the config has it, such as os.environ/VLLM_KEY.")] = "",
+    api_base: ApiBase = None,
+    key: Annotated[str, typer.Option(help="The servers' key as the config has it, such as os.environ/VLLM_KEY.")] = "",
 ) -> None:
-    """Print the deployment of a quantised model that passed both verdicts, with its prices, or write it into the
-    config.
+    """Print the deployments of a quantised model that passed both verdicts, with its prices, or write them into the
+    config: one for each --api-base.
 
-    It joins the original's model group, bound to the verdict: traffic goes to it only while the policy names that
-    file, the lever is on, and checkpoint, server version and prices are what was gated. A deployment without prices
-    costs nothing in LiteLLM, so the original's have to stand there too.
+    They join the original's model group, bound to the verdict: traffic goes to one only while the policy names that
+    file, the lever is on, and its server's checkpoint and version, and its prices, are what was gated. A deployment
+    without prices costs nothing in LiteLLM, so the original's have to stand there too. More replicas may be added
+    later: run it again with theirs.
 
     Exit code 0: printed or written; 1: the verdict does not allow it; 2: could not run.
     """
@@ -43,13 +83,14 @@ def register(
         if why is not None:
             _say(f"No: {verdict} {why}.")
             raise typer.Exit(1)
-        made = deployment(found, gated.name_of(verdict), group, key=key)
+        name, urls = gated.name_of(verdict), _urls(api_base or (), found)
         if config is None:
             if apply:
                 raise QuantizationError("--config: is missing; name LiteLLM's config to write into")
-            print(yaml.safe_dump([made], sort_keys=False), end="")  # noqa: T201
+            made = [deployment(found, name, group, url=url, replica=at, key=key) for at, url in enumerate(urls)]
+            print(yaml.safe_dump(made, sort_keys=False), end="")  # noqa: T201
         else:
-            _into(config, made, found, group, apply=apply)
+            _into(config, Wanted(found, name, group, urls, key), apply=apply)
         _say(f"Then, in the policy: quantization: {{mode: on, percent: 5, registration: {verdict.name}}}")
 
 
@@ -79,9 +120,21 @@ def rollback(
     )
 
 
-def _into(config: Path, made: dict[str, Any], found: Gated, group: str, *, apply: bool) -> None:
+def _urls(given: Sequence[str], found: Gated) -> tuple[str, ...]:
+    """Raises QuantizationError."""
+    try:
+        urls = tuple(map(server_url, given)) or (found.candidate.url,)
+    except ServerError as error:
+        raise QuantizationError(f"--api-base: {error}") from error
+    for url in urls:
+        if urls.count(url) > 1:
+            raise QuantizationError(f"--api-base: {url} is written twice; name each replica once")
+    return urls
+
+
+def _into(config: Path, wanted: Wanted, *, apply: bool) -> None:
     """Raises QuantizationError, OSError."""
-    before = config.read_text(encoding="utf-8")
+    before, group = config.read_text(encoding="utf-8"), wanted.group
     rows = _models(before, config)
     mine = [row for row in rows if row.get("model_name") == group]
     originals = [row for row in mine if registration_of(row) is None]
@@ -89,14 +142,12 @@ def _into(config: Path, made: dict[str, Any], found: Gated, group: str, *, apply
         known = ", ".join(sorted({str(row.get("model_name")) for row in rows})) or "none"
         raise QuantizationError(f"--group: {group!r} has no original in {config}; it has {known}")
     if unpriced(originals):
-        prices = ", ".join(f"{name}: {value}" for name, value in priced(found.baseline_rates).items())
+        prices = ", ".join(f"{name}: {value}" for name, value in priced(wanted.found.baseline_rates).items())
         raise QuantizationError(
             f"{config}: the original of {group!r} has no price, so that it costs nothing in LiteLLM and every saving "
             f"would be a loss; write into its litellm_params: {{{prices}}}"
         )
-    if any(registration_of(row) == registration_of(made) for row in mine):
-        raise QuantizationError(f"{config}: {group!r} has this registration already")
-    after = _added(before, made, config)
+    after = _added(before, wanted.beside(mine), config)
     changes = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), str(config), str(config)
     )
@@ -119,7 +170,7 @@ def _models(text: str, config: Path) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict)]
 
 
-def _added(text: str, made: dict[str, Any], config: Path) -> str:
+def _added(text: str, made: list[dict[str, Any]], config: Path) -> str:
     """After the last deployment; comments and style of the rest stay. Raises QuantizationError."""
     fix = "copy what `fivelevers fp8 register` prints without --config"
     root = yaml.compose(text)
@@ -134,15 +185,15 @@ def _added(text: str, made: dict[str, Any], config: Path) -> str:
         at -= 1
     if at and not lines[at - 1].endswith("\n"):
         lines[at - 1] += "\n"
-    block = yaml.safe_dump([made], sort_keys=False).splitlines(keepends=True)
+    block = yaml.safe_dump(made, sort_keys=False).splitlines(keepends=True)
     after = "".join([*lines[:at], *(indent + line for line in block), *lines[at:]])
     if yaml.safe_load(after) != _with(yaml.safe_load(text), made):
         raise QuantizationError(f"{config}: can not be changed without changing more; {fix}")
     return after
 
 
-def _with(config: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
-    return {**config, "model_list": [*config["model_list"], made]}
+def _with(config: dict[str, Any], made: list[dict[str, Any]]) -> dict[str, Any]:
+    return {**config, "model_list": [*config["model_list"], *made]}
 
 
 def _say(line: str) -> None:

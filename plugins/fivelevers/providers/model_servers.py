@@ -15,6 +15,7 @@ import httpx
 from fivelevers.errors import ServerError
 from fivelevers.levers.quantization.gated import Served
 from fivelevers.levers.quantization.servers import CONVERSATION, PROBES, Identity
+from fivelevers.providers.server_url import server_url
 
 CONNECT_LIMIT_S: Final = 10.0
 _NONE: Final = "none"
@@ -26,14 +27,7 @@ class ModelServer:
     """``url``: with or without `/v1`. ``limit_s``: for an answer. Every method raises ServerError."""
 
     def __init__(self, url: str, key: str = "", *, limit_s: float = 600.0) -> None:
-        self.url = url.rstrip("/").removesuffix("/v1")
-        try:
-            parts = urlsplit(self.url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
-            raise ServerError(f"{url!r} is no URL of a server; write http://HOST:PORT")
+        self.url = server_url(url)
         headers = {"authorization": f"Bearer {key}"} if key else {}
         limits = httpx.Timeout(limit_s, connect=CONNECT_LIMIT_S)
         self._client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=limits, trust_env=False)

@@ -141,7 +141,13 @@ def registered(out: Path, folder: Path, url: str) -> None:
     assert 0 < params["cache_read_input_token_cost"] <= params["input_cost_per_token"] < params["output_cost_per_token"]
     assert info["fivelevers_fp8"] == gated.name_of(out)
     twice = CliRunner().invoke(app, [*words, "--config", str(config), "--apply"])
-    assert "has this registration already" in twice.stderr
+    assert f"has this registration at {url} already; name another replica" in twice.stderr
+    more = CliRunner().invoke(app, [*words, "--config", str(config), "--apply", "--api-base", "http://fp8-1:8000/v1"])
+    assert more.exit_code == 0, more.output
+    rows = yaml.safe_load(config.read_text())["model_list"][1:]
+    name = gated.name_of(out)
+    assert [row["model_info"] for row in rows] == [made["model_info"], {**info, "id": f"llama-fp8-{name}-1"}]
+    assert [row["litellm_params"]["api_base"] for row in rows] == [f"{url}/v1", "http://fp8-1:8000/v1"]
 
 
 def test_a_worse_model_fails_and_is_not_registered(serve: Serve, items: Path, report: Path, tmp_path: Path) -> None:

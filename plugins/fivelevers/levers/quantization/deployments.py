@@ -12,18 +12,22 @@ REGISTRATION: Final = "fivelevers_fp8"
 NAMES: Final = ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost")
 
 
-def deployment(found: Gated, registration: str, group: str, *, key: str = "") -> dict[str, Any]:
-    """As it stands in ``model_list``. ``key``: how LiteLLM's config has the server's key; empty: it asks for none."""
+def deployment(
+    found: Gated, registration: str, group: str, *, url: str = "", replica: int = 0, key: str = ""
+) -> dict[str, Any]:
+    """As it stands in ``model_list``: one replica. ``url``: of its server; empty: of the one that was gated. ``key``:
+    how LiteLLM's config has the server's key; empty: it asks for none.
+    """
     params: dict[str, Any] = {
         "model": f"hosted_vllm/{found.candidate.model}",
-        "api_base": f"{found.candidate.url}/v1",
+        "api_base": f"{url or found.candidate.url}/v1",
         **({"api_key": key} if key else {}),
         **priced(found.rates),
     }
     return {
         "model_name": group,
         "litellm_params": params,
-        "model_info": {"id": f"{group}-fp8-{registration}", REGISTRATION: registration},
+        "model_info": {"id": f"{group}-fp8-{registration}-{replica}", REGISTRATION: registration},
     }
 
 
