@@ -4,7 +4,8 @@ Sources, in langfuse/langfuse, `packages/shared/src/server`: `otel/OtelIngestion
 (what OpenAI's and Anthropic's counts become: `input` without what was read from a cache or written to it), and
 `reduceUsageOrCostDetails` (the prompt is the sum of all names with `input` in them). LiteLLM 1.106.2 sends an `input`
 that still has the written tokens in it (`integrations/langfuse/langfuse.py`), others send the whole prompt. What is
-counted twice is told from `total`, which is right in either case.
+counted twice is told from `total`, which is right in either case; an SDK whose total leaves out what was cached is read
+as one of these, where its numbers fit both.
 """
 
 from __future__ import annotations
