@@ -125,10 +125,9 @@ def test_parts_that_keep_models_and_routes_together_sum_to_the_whole(tmp_path: P
     assert saved([whole])["semantic_cache"][0] > 0
     assert saved([whole])["batch"][1] > 0
     for name in ("paid_usd", "held_out_usd", "left_usd"):
-        ends = [[Decimal(end) for end in one["in_order"]["all"][name]] for one in (*found, whole)]
-        assert [sum(each) for each in zip(*ends[:-1], strict=True)] == pytest.approx(ends[-1], abs=Decimal("9e-6")), (
-            name
-        )
+        *of_parts, of_all = ([Decimal(end) for end in one["in_order"]["all"][name]] for one in (*found, whole))
+        sums = [sum(ends, Decimal(0)) for ends in zip(*of_parts, strict=True)]
+        assert sums == pytest.approx(of_all, abs=Decimal("9e-6")), name
     assert wasted(found) == wasted([whole])
     assert wasted(found)
 
