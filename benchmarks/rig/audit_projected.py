@@ -8,7 +8,7 @@ from typing import Any
 
 from fivelevers.audit.audit import Audit
 from fivelevers.audit.groups import By
-from fivelevers.cli.audit_tables import audit_record
+from fivelevers.cli.audit_tables import Found, audit_record
 from fivelevers.cli.logs import go_through
 from fivelevers.prices import PriceBook
 
@@ -31,4 +31,4 @@ def recorded(log: Path, prices: PriceBook) -> dict[str, Any]:
     """Its JSON."""
     made = Audit(prices, similar=False)
     done = go_through([str(log)], By.ROUTE, None, made.see)
-    return audit_record(made, done, By.ROUTE, show_text=False)
+    return audit_record(Found(made, done, By.ROUTE), show_text=False)

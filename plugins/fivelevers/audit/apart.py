@@ -57,14 +57,14 @@ def cores() -> int:
 class Reading:
     """Files that are being read. Begin it before there are threads: the processes are forked."""
 
-    def __init__(self, names: Sequence[str], stack: ExitStack, processes: int) -> None:
+    def __init__(self, names: Sequence[str], stack: ExitStack, processes: int, share: float) -> None:
         self._pieces = [piece for name in names for piece in _pieces(name)]
         self._files = [stack.enter_context(TemporaryFile()) for _ in range(processes)]  # noqa: SIM115  # the stack closes
         context = multiprocessing.get_context("fork")
         taken = context.Value("i", 0)
         self._pool = ProcessPoolExecutor(processes, context, partial(_begin, self._files, taken))
         stack.callback(self._pool.shutdown, cancel_futures=True)
-        self._told = [self._pool.submit(_read, piece) for piece in self._pieces]
+        self._told = [self._pool.submit(_read, piece, share) for piece in self._pieces]
 
     def runs(self, account: Account, progress: Callable[[int], None]) -> list[Iterator[LoggedCall]]:
         """The runs of all files, once they are read. Raises AuditError, OSError."""
@@ -85,15 +85,15 @@ class Reading:
 
 
 @contextmanager
-def reading(names: Sequence[str]) -> Iterator[Reading | None]:
-    """None where it is not worth it."""
+def reading(names: Sequence[str], share: float = 1.0) -> Iterator[Reading | None]:
+    """None where it is not worth it. ``share``: see `Account`."""
     processes = min(cores(), 16)
     size = sum(Path(name).stat().st_size for name in names)
     if size < WORTH_IT or processes < 2:
         yield None
         return
     with ExitStack() as stack:
-        yield Reading(names, stack, processes)
+        yield Reading(names, stack, processes, share)
 
 
 def _pieces(name: str) -> Iterable[_Piece]:
@@ -116,8 +116,8 @@ def _begin(files: Sequence[IO[bytes]], taken: Synchronized[int]) -> None:
     gc.disable()  # calls are trees, and hundreds of thousands of them are kept for a moment
 
 
-def _read(piece: _Piece) -> _Told:
-    account = Account()
+def _read(piece: _Piece, share: float) -> _Told:
+    account = Account(share)
     runs = write_runs(read(piece.name, account, part=piece.part), _file)
     gc.collect()
     return _Told(_worker, runs, account)

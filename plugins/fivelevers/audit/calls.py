@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from fivelevers.audit.asked import Asked
+from fivelevers.audit.blocks import block_of, drawn
 from fivelevers.audit.manner import NOTHING_TOLD, Manner
 from fivelevers.levers.prompt_cache.opening import Opening
 from fivelevers.policy import Caller
@@ -99,10 +100,18 @@ class Left:
 
 @dataclass(slots=True)
 class Account:
-    """What became of every row that was read."""
+    """What became of every row that was read; its calls were sent from ``first`` to ``last``, seconds since the epoch.
 
+    ``share``: of the blocks of time that calls came in, those whose calls are looked at; so many calls are ``drawn``.
+    """
+
+    share: float = 1.0
     rows: int = 0
     calls: int = 0
+    drawn: int = 0
+    first: float = float("inf")
+    last: float = float("-inf")
+    blocks: set[int] = field(default_factory=set)
     left: dict[Reason, Left] = field(default_factory=dict)
     texts: dict[Text, int] = field(default_factory=dict)
 
@@ -110,14 +119,25 @@ class Account:
         known = self.left.setdefault(reason, Left(0, place))
         known.rows += rows
 
-    def take(self, call: LoggedCall) -> None:
+    def take(self, call: LoggedCall) -> bool:
+        """Whether it is to be looked at."""
+        block = block_of(call.at)
         self.calls += 1
+        self.first, self.last = min(self.first, call.at), max(self.last, call.at)
+        self.blocks.add(block)
+        if not drawn(block, self.share):
+            return False
+        self.drawn += 1
         self.texts[call.text] = self.texts.get(call.text, 0) + 1
+        return True
 
     def add(self, other: Account) -> None:
         """Take in the account of rows that come after these."""
         self.rows += other.rows
         self.calls += other.calls
+        self.drawn += other.drawn
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+        self.blocks |= other.blocks
         for reason, left in other.left.items():
             known = self.left.setdefault(reason, Left(0, left.first))
             known.rows += left.rows

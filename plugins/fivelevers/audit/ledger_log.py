@@ -40,8 +40,8 @@ def read(ledger: Ledger, account: Account, keys: Keys) -> Iterator[LoggedCall]:
         except LeftOutError as error:
             account.leave(error.reason, place)
         else:
-            account.take(call)
-            yield call
+            if account.take(call):
+                yield call
 
 
 def _call(place: str, stored: StoredCall) -> LoggedCall:

@@ -52,8 +52,8 @@ def read(
         except RecursionError:
             account.leave(Reason.TOO_DEEP, place)
         else:
-            account.take(call)
-            yield call
+            if account.take(call):
+                yield call
 
 
 def _each(found: Iterable[tuple[str, Mapping[str, Any]]], account: Account) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -44,14 +44,14 @@ class Sources:
         return sum(Path(name).stat().st_size for name in self.names if _is_file(name))
 
     @contextmanager
-    def reading(self) -> Iterator[Callable[[Account, Callable[[int], None]], Iterator[LoggedCall]]]:
+    def reading(self, share: float = 1.0) -> Iterator[Callable[[Account, Callable[[int], None]], Iterator[LoggedCall]]]:
         """Gives what gives every call, in the order in which they were sent; both are in use once.
 
         Large files are read by several processes, which begin here: before there are threads, such as a progress
-        bar's. Raises AuditError, LedgerError, ContentError, OSError.
+        bar's. ``share``: see `Account`. Raises AuditError, LedgerError, ContentError, OSError.
         """
         files = [name for name in self.names if _is_file(name)]
-        with reading(files) as apart:
+        with reading(files, share) as apart:
             here = self.names if apart is None else tuple(name for name in self.names if not _is_file(name))
 
             def calls(account: Account, progress: Callable[[int], None]) -> Iterator[LoggedCall]:

@@ -131,7 +131,7 @@ def _judged() -> tuple[int, int, int]:
 def _days(line: AnswerLine, judged: int, done: Pass) -> float | None:
     if not done.span_s:
         return None
-    hits = line.similar.calls * line.asked / line.looked_at
+    hits = line.similar.calls * line.asked / line.looked_at * done.of_all
     return max(judged / (hits / (done.span_s / _DAY_S)), 1.0)
 
 

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from fivelevers.audit.groups import By
 from fivelevers.cli.logs import AsJson, PolicyPath, PriceMap, Prices, ShowText, go_through, price_book, progress
-from fivelevers.errors import FiveLeversError
+from fivelevers.errors import AuditError, FiveLeversError
 
 if TYPE_CHECKING:
+    from fivelevers.audit.calls import LoggedCall
     from fivelevers.audit.semantic_cache import SemanticCacheAudit
 
 Logs = Annotated[
@@ -40,6 +41,9 @@ def audit(
     as_json: AsJson = False,
     html: Annotated[Path | None, typer.Option(help="Write it as a page too, one file that opens offline.")] = None,
     emit_policy: EmitPolicy = None,
+    sample: Annotated[
+        float, typer.Option(min=0.001, max=1.0, help="Look at this share of the log alone, in blocks of six hours.")
+    ] = 1.0,
     show_text: ShowText = False,
 ) -> None:
     """What the levers would have saved on the traffic of your logs. Offline: nothing is sent anywhere.
@@ -62,7 +66,8 @@ def audit(
     """
     # SQLAlchemy loads here: `fivelevers --help` shall not wait for it.
     from fivelevers.audit.audit import Audit
-    from fivelevers.cli.audit_tables import audit_record, audit_tables
+    from fivelevers.audit.sample import Groups
+    from fivelevers.cli.audit_tables import Found, audit_record, audit_tables
     from fivelevers.cli.emit_policy import emit, refuse_to_emit
     from fivelevers.pages.audit_page import audit_page
     from fivelevers.policy import load
@@ -72,11 +77,21 @@ def audit(
         if emit_policy is not None:
             refuse_to_emit(emit_policy, by)
         book = price_book(prices, price_map)
-        made = Audit(book, similar=installed())
-        done = go_through(logs, by, load(Path(policy)) if policy else None, made.see)
+        made, groups = Audit(book, similar=installed()), Groups(book) if sample < 1.0 else None
+
+        def see(call: LoggedCall, route: str) -> None:
+            made.see(call, route)
+            if groups is not None:
+                groups.see(call, route)
+
+        done = go_through(logs, by, load(Path(policy)) if policy else None, see, share=sample)
+        if done.account.calls and not done.account.drawn:
+            told = f"draws none of the {len(done.account.blocks)} blocks of six hours in these logs"
+            raise AuditError.of("--sample", sample, told, "take a larger share, or all")
         if made.answers.similar:
             _look_up(made.answers)
-        record = audit_record(made, done, by, show_text=show_text)
+        found = Found(made, done, by, groups)
+        record = audit_record(found, show_text=show_text)
         if emit_policy is not None:
             emit(made, done, by, policy, emit_policy)
             Console(stderr=True, highlight=False).print(f"Written: {emit_policy}", markup=False, soft_wrap=True)
@@ -88,7 +103,7 @@ def audit(
     if as_json:
         print(json.dumps(record, indent=2))  # noqa: T201
     else:
-        Console(highlight=False).print(audit_tables(made, done, by, show_text=show_text))
+        Console(highlight=False).print(audit_tables(found, show_text=show_text))
     raise typer.Exit(0 if done.account.calls else 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from fivelevers.audit.calls import DAMAGE, Account
 from fivelevers.audit.calls import Text as Kept
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
 from fivelevers.audit.projections import Projections
+from fivelevers.audit.sample import Groups
 from fivelevers.audit.spending import Spending
 from fivelevers.audit.steps import steps
 from fivelevers.cli.answer_tables import answer_notes, answer_record, answer_table
@@ -23,6 +25,7 @@ from fivelevers.cli.batch_tables import batch_notes, batch_record, batch_table
 from fivelevers.cli.difference_tables import difference_records, difference_tables
 from fivelevers.cli.logs import Pass
 from fivelevers.cli.routing_tables import routing_notes, routing_record, routing_table
+from fivelevers.cli.sample_tables import Sampled, sample_notes, sample_record
 from fivelevers.cli.savings import a_month, as_json, in_words
 from fivelevers.cli.step_tables import steps_record, steps_table
 from fivelevers.cli.tables import money, per_success_record, short, table, usd
@@ -44,11 +47,29 @@ _ASSUMPTIONS = (
 )
 
 
-def audit_tables(made: Audit, done: Pass, by: str, *, show_text: bool) -> RenderableType:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an audit found, ``by`` route or another group. ``groups``: of a sample."""
+
+    made: Audit
+    done: Pass
+    by: str
+    groups: Groups | None = None
+
+    def sampled(self) -> Sampled | None:
+        if self.groups is None:
+            return None
+        whole = steps(self.made.lines(), self.made.projections())
+        return Sampled(whole, self.groups.errors(whole, self.done.account.share), self.done)
+
+
+def audit_tables(found: Found, *, show_text: bool) -> RenderableType:
     """What the logs tell, what the levers had made of it, where prompts part, and what is not known."""
+    made, done, by = found.made, found.done, found.by
     lines, levers, told, parts = made.lines(), made.projections(), made.prefixes, list[RenderableType]()
     if lines:
-        parts += [steps_table(steps(lines, levers), done), _told_table(lines, by)]
+        parts += [steps_table(steps(lines, levers), done), *_texts(sample_notes(found.sampled()))]
+        parts += [_told_table(lines, by)]
         parts += [_projection_table(lines, done, by), answer_table(lines, levers, done, by)]
         parts += [batch_table(lines, levers, done, by), routing_table(lines, levers, done, by)]
     if (waste := waste_table(made, by)) is not None:
@@ -59,8 +80,13 @@ def audit_tables(made: Audit, done: Pass, by: str, *, show_text: bool) -> Render
         parts += [difference_tables(sums, by, examples=examples), Text()]
     of_levers = (*_found(lines), *_not_known(lines, done), *_assumed(lines), *answer_notes(made.answers, done))
     of_levers = (*of_levers, *batch_notes(lines, levers.batch), *routing_notes(lines, levers, done))
-    notes = (*_period(done), *waste_notes(made, done.account.calls), *of_levers, *_account(done.account))
+    notes = (*_period(done), *waste_notes(made, done.account.drawn), *of_levers, *_account(done.account))
     return Group(*parts, *(Text(note) for note in notes))
+
+
+def _texts(notes: Iterable[str]) -> list[RenderableType]:
+    shown: list[RenderableType] = [Text(note) for note in notes]
+    return [*shown, Text()] if shown else []
 
 
 def _told_table(lines: list[Line], by: str) -> Table:
@@ -150,8 +176,9 @@ def _account(account: Account) -> Iterator[str]:
         yield f"{what}: {left.rows:,} x {reason.value} (the first: {left.first})."
 
 
-def audit_record(made: Audit, done: Pass, by: str, *, show_text: bool) -> dict[str, Any]:
+def audit_record(found: Found, *, show_text: bool) -> dict[str, Any]:
     """All of it, ready for JSON: what `--json` prints and the page is drawn from."""
+    made, done, by = found.made, found.done, found.by
     told, levers, lines = made.prefixes, made.projections(), made.lines()
     tally = told.differences.tally
     examples = told.differences.examples if show_text else {}
@@ -160,6 +187,7 @@ def audit_record(made: Audit, done: Pass, by: str, *, show_text: bool) -> dict[s
         "period": {"first": done.first, "last": done.last, "seconds": done.span_s} if done.account.calls else None,
         "rows": done.account.rows,
         "calls": done.account.calls,
+        "sample": sample_record(found.sampled()),
         "left_out": [
             {"reason": reason.value, "rows": left.rows, "first": left.first, "damaged": reason in DAMAGE}
             for reason, left in done.account.left.items()
@@ -173,7 +201,8 @@ def audit_record(made: Audit, done: Pass, by: str, *, show_text: bool) -> dict[s
         "differences": difference_records(tally.sums(), by, examples),
         "assumptions": [*_ASSUMPTIONS] if any(line.saving for line in lines) else [],
         "notes": [
-            *waste_notes(made, done.account.calls),
+            *sample_notes(found.sampled()),
+            *waste_notes(made, done.account.drawn),
             *(*_found(lines), *_not_known(lines, done)),
             *(*answer_notes(levers.answers, done), *batch_notes(lines, levers.batch)),
             *routing_notes(lines, levers, done),

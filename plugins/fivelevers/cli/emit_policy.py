@@ -10,7 +10,7 @@ from fivelevers.audit.audit import Audit
 from fivelevers.audit.groups import By
 from fivelevers.audit.proposal import policy_text, proposed
 from fivelevers.audit.steps import Steps, steps
-from fivelevers.cli.logs import MONTH_S, Pass
+from fivelevers.cli.logs import Pass
 from fivelevers.errors import AuditError
 from fivelevers.order import Mode
 from fivelevers.policy import load
@@ -35,8 +35,7 @@ def emit(made: Audit, done: Pass, by: By, policy: str, file: Path) -> None:
     lines = made.lines()
     by_cost = sorted({line.route for line in lines}, key=lambda route: -_cost(made, route))
     routes = {route: steps((one for one in lines if one.route == route), made.projections()) for route in by_cost}
-    month = Decimal(MONTH_S / done.span_s) if done.span_s else None
-    text = _changed(policy, routes, month) if policy else policy_text(routes, _about(done), month)
+    text = _changed(policy, routes, done.month) if policy else policy_text(routes, _about(done), done.month)
     parse(text, str(file))
     file.write_text(text, encoding="utf-8")
 

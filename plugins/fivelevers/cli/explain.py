@@ -98,7 +98,7 @@ def _of_logs(
     from fivelevers.providers.cache_rules import TermBook
 
     told = Differences(prices, TermBook(prices))
-    go_through(logs, By.ROUTE, load(Path(policy)) if policy else None, told.see, route)
+    go_through(logs, By.ROUTE, load(Path(policy)) if policy else None, told.see, route=route)
     if not told.compared:
         wanted = f" on {route}" if route else ""
         raise AuditError.of("--logs", ", ".join(logs), f"hold no prompt{wanted} that could be cached", "name others")

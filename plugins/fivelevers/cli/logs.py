@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,15 +35,32 @@ MONTH_S = 30 * _DAY_S
 
 @dataclass(slots=True)
 class Pass:
-    """One pass over the logs: the account of their rows, and the time that their calls span (seconds)."""
+    """One pass over the logs: the account of their rows."""
 
     account: Account
-    first: float = field(default=float("inf"))
-    last: float = field(default=float("-inf"))
+
+    @property
+    def first(self) -> float:
+        """When the first call was sent, seconds since the epoch."""
+        return self.account.first
+
+    @property
+    def last(self) -> float:
+        return self.account.last
 
     @property
     def span_s(self) -> float:
         return max(self.last - self.first, 0.0)
+
+    @property
+    def of_all(self) -> float:
+        """By what a count of the calls that were looked at is multiplied, to be one of all."""
+        return self.account.calls / self.account.drawn if self.account.drawn else 1.0
+
+    @property
+    def month(self) -> Decimal | None:
+        """By what an amount of the calls looked at is multiplied, to be a month's of all; None: of one moment."""
+        return Decimal(MONTH_S / self.span_s * self.of_all) if self.span_s else None
 
 
 def price_book(prices: str, price_map: str) -> PriceBook:
@@ -58,7 +76,13 @@ def price_book(prices: str, price_map: str) -> PriceBook:
 
 
 def go_through(
-    logs: list[str], by: By, policy: Policy | None, see: Callable[[LoggedCall, str], None], route: str | None = None
+    logs: list[str],
+    by: By,
+    policy: Policy | None,
+    see: Callable[[LoggedCall, str], None],
+    *,
+    route: str | None = None,
+    share: float = 1.0,
 ) -> Pass:
     """Hand every call, with its route, to ``see`` in arrival order; only those of ``route`` where one is named.
 
@@ -68,15 +92,14 @@ def go_through(
     from fivelevers.audit.groups import group_of
     from fivelevers.audit.sources import Sources
 
-    sources, done = Sources.of(logs), Pass(Account())
-    with sources.reading() as calls, _progress(sources.size) as (read, judged):
+    sources, done = Sources.of(logs), Pass(Account(share))
+    with sources.reading(share) as calls, _progress(sources.size) as (read, judged):
         for number, call in enumerate(calls(done.account, read), 1):
-            done.first, done.last = min(done.first, call.at), max(done.last, call.at)
             group = group_of(call, by, policy)
             if route is None or group == route:
                 see(call, group)
             if not number % _TOLD_EVERY:
-                judged(number, done.account.calls)
+                judged(number, done.account.drawn)
     return done
 
 

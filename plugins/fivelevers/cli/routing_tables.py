@@ -10,7 +10,7 @@ from rich.table import Table
 from fivelevers.audit.lines import Ends, Line
 from fivelevers.audit.projections import Projections
 from fivelevers.audit.routing import EPSILON, TO_CERTIFY, TO_FIT, Shown, Unknown, labelled
-from fivelevers.cli.logs import MONTH_S, Pass
+from fivelevers.cli.logs import Pass
 from fivelevers.cli.savings import a_month, as_json, in_words
 from fivelevers.cli.tables import money, short, table
 
@@ -66,7 +66,7 @@ def _too_slow(lines: list[Line], told: Projections, done: Pass) -> Iterator[str]
     if not done.span_s:
         return
     for line in lines:
-        a_month_ = told.routed(line).left * MONTH_S / done.span_s
+        a_month_ = told.routed(line).left * float(done.month or 0)
         if 0 < a_month_ < _PROMPTS:
             yield f"{line.route}, {short(line.model)}: at this rate a month has {a_month_:,.0f} prompts."
 

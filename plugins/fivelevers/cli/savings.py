@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from fivelevers.audit.lines import Ends
-from fivelevers.cli.logs import MONTH_S, Pass
+from fivelevers.cli.logs import Pass
 from fivelevers.cli.tables import money, usd
 
 
 def a_month(ends: Ends | None, done: Pass) -> Ends | None:
     """At the rate of the logs; None where they are of one moment alone."""
-    if ends is None or not done.span_s:
+    if ends is None or done.month is None:
         return None
-    factor = Decimal(MONTH_S / done.span_s)
-    return ends[0] * factor, ends[1] * factor
+    return ends[0] * done.month, ends[1] * done.month
 
 
 def in_words(ends: Ends) -> str:

@@ -128,7 +128,10 @@ def _lead(record: Record) -> str:
     first, last = full_day(period["first"]), full_day(period["last"])
     days = first if first == last else f"{first} to {last}"
     short = " The log is shorter than a day: take a month's figures as a hint." if period["seconds"] < DAY_S else ""
-    return f"{record['calls']:,} calls of {days} (UTC), projected in the order of the levers.{short}"
+    calls, sample = f"{record['calls']:,} calls", record["sample"]
+    if sample:
+        calls = f"A sample, {sample['calls']:,} of {calls}"
+    return f"{calls} of {days} (UTC), projected in the order of the levers.{short}"
 
 
 def _tiles(record: Record) -> Iterator[Tile]:

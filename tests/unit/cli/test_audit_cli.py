@@ -279,3 +279,29 @@ def test_lever_4_is_unknown_without_labels_and_a_hint_with_them(tmp_path: Path) 
         else:
             assert (found["not_known"], found["saving_usd"]) == ("no labels", None)
             assert any("what routing would save is unknown" in note for note in told["notes"])
+
+
+def test_a_sample_tells_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fivelevers.providers.minilm.installed", lambda: False)
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100}
+    body = {"model": "gpt-4.1", "temperature": 0, "messages": [{"role": "user", "content": "Hello"}]}
+    rows = [{"timestamp": 1.79e9 + 1800 * n, "request": body, "response": {"usage": usage}} for n in range(2000)]
+    log = str(write(tmp_path / "log.jsonl", rows))
+    whole = json.loads(run("audit", log, "--json").stdout)
+    part = json.loads(run("audit", log, "--json", "--sample", "0.3").stdout)
+    assert whole["sample"] is None
+    told = part["sample"]
+    assert (told["of_blocks"], told["of_calls"], part["calls"]) == (167, 2000, 2000)
+    assert 300 < told["calls"] < 900
+    low, high = map(float, told["paid_a_month_95_usd"])
+    paid = float(whole["in_order"]["all"]["paid_a_month_usd"][0])
+    assert low - 1e-6 <= paid <= high + 1e-6
+    text = " ".join(run("audit", log, "--sample", "0.3").stdout.split())
+    assert f"Sampled: {told['blocks']} of 167 blocks of 6 hours" in text
+    assert "95 %, a month: paid" in text
+
+
+def test_a_sample_of_nothing_is_an_error() -> None:
+    result = run("audit", LOG, "--sample", "0.001")
+    assert result.exit_code == 2
+    assert "draws none of the 1 blocks" in " ".join(result.output.split())
