@@ -33,14 +33,25 @@ class Reason(StrEnum):
     NO_TOKENS = "no token counts"
     BAD_TOKENS = "token counts that can not be right"
     NO_CALL = "no model call"
+    LABEL = "a label, taken to the call that it names"
     SUMS = "sums of a bill or of its usage, no calls; `fivelevers reconcile` holds them against the ledger"
     FAILED = "a call that failed"
     SERVED = "answered from a cache of the proxy, so no provider was paid"
     ESTIMATED = "token counts that no provider reported"
 
 
-DAMAGE = frozenset(Reason) - {Reason.NO_CALL, Reason.SUMS, Reason.FAILED, Reason.SERVED, Reason.ESTIMATED}
+DAMAGE = frozenset(Reason) - {
+    Reason.NO_CALL,
+    Reason.LABEL,
+    Reason.SUMS,
+    Reason.FAILED,
+    Reason.SERVED,
+    Reason.ESTIMATED,
+}
 """Rows that could not be read; the others were understood and are no call that a lever could change."""
+
+
+LABELS_AT_MOST = 1_000_000  # some 150 MB
 
 
 class Text(StrEnum):
@@ -60,7 +71,8 @@ class LoggedCall:
 
     ``route`` is None where the log does not know it. ``logged_usd``: what the log says that the call cost. ``request``
     and ``opening`` are None where ``text`` is not WHOLE; ``asked`` where the log does not tell what was asked.
-    ``good``: whether the answer did its job; None where the log does not say.
+    ``good``: whether the answer did its job; None where the log does not say. ``id``: by which labels elsewhere in the
+    log name the call.
     """
 
     place: str
@@ -81,6 +93,7 @@ class LoggedCall:
     good: bool | None = None
     cut_off: bool | None = None
     session: str | None = None
+    id: str | None = None
 
 
 def with_provider(call: LoggedCall, prices: PriceBook) -> LoggedCall:
@@ -103,6 +116,7 @@ class Account:
     """What became of every row that was read; its calls were sent from ``first`` to ``last``, seconds since the epoch.
 
     ``share``: of the blocks of time that calls came in, those whose calls are looked at; so many calls are ``drawn``.
+    ``labels``: what rows of their own say of calls, by these calls' ids.
     """
 
     share: float = 1.0
@@ -114,6 +128,7 @@ class Account:
     blocks: set[int] = field(default_factory=set)
     left: dict[Reason, Left] = field(default_factory=dict)
     texts: dict[Text, int] = field(default_factory=dict)
+    labels: dict[str, bool] = field(default_factory=dict)
 
     def leave(self, reason: Reason, place: str, rows: int = 1) -> None:
         known = self.left.setdefault(reason, Left(0, place))
@@ -131,6 +146,18 @@ class Account:
         self.texts[call.text] = self.texts.get(call.text, 0) + 1
         return True
 
+    def label(self, call_id: str, *, good: bool) -> bool:
+        """One that is bad makes a failure. False: there are too many."""
+        if call_id not in self.labels and len(self.labels) >= LABELS_AT_MOST:
+            return False
+        self.labels[call_id] = self.labels.get(call_id, True) and good
+        return True
+
+    def labelled(self, call: LoggedCall) -> LoggedCall:
+        """The call with its label, once all rows are read."""
+        good = self.labels.get(call.id) if call.id and call.good is None else None
+        return call if good is None else replace(call, good=good)
+
     def add(self, other: Account) -> None:
         """Take in the account of rows that come after these."""
         self.rows += other.rows
@@ -143,6 +170,8 @@ class Account:
             known.rows += left.rows
         for text, count in other.texts.items():
             self.texts[text] = self.texts.get(text, 0) + count
+        for call_id, good in other.labels.items():
+            self.label(call_id, good=good)
 
     @property
     def damaged(self) -> int:

@@ -28,6 +28,15 @@ def label_in(row: Mapping[str, Any]) -> bool | None:
     return None
 
 
+def label_apart(row: Mapping[str, Any]) -> tuple[str, bool] | None:
+    """(a call's id, whether it was good) of a row that is a boolean score, as Langfuse exports them beside its
+    observations. What is of a trace or a session names no call.
+    """
+    call_id = fields.text(row, "observationId", "observation_id")
+    said = next(_scores([row]), None) if call_id else None
+    return None if call_id is None or said is None else (call_id, said)
+
+
 def _scores(found: object) -> Iterator[bool]:
     for score in found if isinstance(found, list) else ():
         if isinstance(score, Mapping):

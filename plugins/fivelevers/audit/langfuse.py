@@ -81,6 +81,7 @@ def call(place: str, row: Mapping[str, Any]) -> LoggedCall:
             agent=fields.text(metadata, "user_agent") or agent_in(caller.tags),
         ),
         cut_off=cut_off(output) if isinstance(output, Mapping) else None,
+        id=fields.text(row, "id"),
         session=fields.text(row, "sessionId", "session_id", "traceId", "trace_id"),
     )
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fivelevers.audit import exchange, langfuse, langfuse_trace, litellm_callback, litellm_spend
 from fivelevers.audit.calls import Account, LeftOutError, LoggedCall, Reason
-from fivelevers.audit.labels import label_in
+from fivelevers.audit.labels import label_apart, label_in
 from fivelevers.audit.opened import Part, Progress
 from fivelevers.audit.parquet import RowGroups
 from fivelevers.audit.rows import rows
@@ -41,6 +41,10 @@ def read(
 ) -> Iterator[LoggedCall]:
     """The calls of one log file, in its order; of a ``part`` of it alone. Raises AuditError, OSError."""
     for place, row in _each(rows(name, account, progress, part), account):
+        label = label_apart(row)
+        if label is not None and account.label(label[0], good=label[1]):
+            account.leave(Reason.LABEL, place)
+            continue
         reader = next((reader for marks, reader in _FORMATS if not marks.isdisjoint(row)), None)
         if reader is None:
             account.leave(Reason.UNKNOWN, place)

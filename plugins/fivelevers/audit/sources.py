@@ -56,7 +56,8 @@ class Sources:
 
             def calls(account: Account, progress: Callable[[int], None]) -> Iterator[LoggedCall]:
                 read_here = in_order(call for name in here for call in _calls(name, account, progress))
-                return read_here if apart is None else merged([*apart.runs(account, progress), read_here])
+                found = read_here if apart is None else merged([*apart.runs(account, progress), read_here])
+                return map(account.labelled, found)  # the first comes when all are read
 
             yield calls
 

@@ -14,8 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fivelevers.audit.calls import LoggedCall, Reason, Text
+from fivelevers.audit import apart
+from fivelevers.audit import calls as calls_module
+from fivelevers.audit.calls import Account, LoggedCall, Reason, Text
 from fivelevers.audit.langfuse_usage import usage
+from fivelevers.audit.sources import Sources
 from fivelevers.prices import Usage
 from fivelevers.request import Api
 from tests.unit.audit.logged import read_all, write
@@ -145,6 +148,38 @@ def test_a_trace_with_its_observations(tmp_path: Path, expected: LoggedCall) -> 
     assert [call.good for call in calls] == [None, False]  # nobody can tell which of two a trace's score is of
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_scores_in_a_file_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
+    """An export to blob storage as it lies there."""
+    monkeypatch.setattr(apart, "WORTH_IT", 0 if processes > 1 else 10**9)
+    monkeypatch.setattr(apart, "cores", lambda: processes)
+    said = {"timestamp": "2026-11-20 09:13:00.000000", "trace_id": "a", "data_type": "BOOLEAN", "name": "right"}
+    scores = [
+        {**said, "observation_id": "1", "value": 1}, {**said, "observation_id": "2", "value": 1},
+        {**said, "observation_id": "2", "value": 0, "name": "kind"}, {**said, "observation_id": "9", "value": 0},
+        {**said, "observation_id": None, "value": 0},
+        {**said, "observation_id": "3", "data_type": "NUMERIC", "value": 1},
+    ]  # fmt: skip
+    for name, rows in (("observations_v2", [{**BLOB, "id": str(n)} for n in range(1, 4)]), ("a_scores", scores)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "2026-11-20.jsonl.gz", rows)
+    account = Account()
+    with Sources.of([str(tmp_path)]).reading() as reading:
+        calls = {call.id: call.good for call in reading(account, lambda _: None)}
+    assert calls == {"1": True, "2": False, "3": None}
+    assert {reason: left.rows for reason, left in account.left.items()} == {Reason.LABEL: 4, Reason.NO_CALL: 2}
+    assert (account.rows, account.damaged) == (9, 0)
+
+
+def test_labels_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls_module, "LABELS_AT_MOST", 2)
+    said = {"data_type": "BOOLEAN", "value": 0}
+    rows = [{**said, "observation_id": one} for one in ("a", "b", "c", "b")]
+    _, account = read_all(write(tmp_path / "log.jsonl", rows))
+    assert account.labels == {"a": False, "b": False}
+    assert {reason: left.rows for reason, left in account.left.items()} == {Reason.LABEL: 3, Reason.NO_CALL: 1}
+
+
 def test_what_is_no_call_is_counted_as_that(tmp_path: Path) -> None:
     rows = [
         {**API, "type": "SPAN"}, {**BLOB, "type": "EVENT"}, {**BLOB, "type": "AGENT"},
@@ -157,7 +192,7 @@ def test_what_is_no_call_is_counted_as_that(tmp_path: Path) -> None:
     calls, account = read_all(write(tmp_path / "log.jsonl", rows))
     assert not calls
     assert {reason: left.rows for reason, left in account.left.items()} == {
-        Reason.NO_CALL: 5, Reason.FAILED: 1, Reason.SERVED: 1, Reason.NO_TIME: 1, Reason.NO_MODEL: 1,
+        Reason.NO_CALL: 4, Reason.LABEL: 1, Reason.FAILED: 1, Reason.SERVED: 1, Reason.NO_TIME: 1, Reason.NO_MODEL: 1,
         Reason.NO_TOKENS: 1, Reason.BAD_TOKENS: 1,
     }  # fmt: skip
     assert account.damaged == 4
