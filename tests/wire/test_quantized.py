@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from fivelevers.cli import app
 from fivelevers.stores.switches import Switches
 from tests.wire.proxy import ACME, PATHS, Proxy, Reply, wait_for
-from tests.wire.quantized import BF16, FP8, HELD, RAMPED, STALE
+from tests.wire.quantized import BF16, FP8, HELD, RAMPED, ROUTED, SMALL, STALE
 from tests.wire.test_endpoints_admin import ADMIN
+from tests.wire.tiers import EASY, HARD
 from tests.wire.workers import health_of_each, on_each_worker
 
 HEADER = "x-fivelevers-quantized"
@@ -22,7 +23,7 @@ HEADER = "x-fivelevers-quantized"
 def ask(proxy: Proxy, group: str = RAMPED, api: str = "chat", *, session: str = "", **more: Any) -> Reply:
     headers = {"x-fivelevers-session": session or uuid.uuid4().hex, **more.pop("headers", {})}
     body: dict[str, Any] = {"model": group, "stream": more.pop("stream", False)}
-    turns = [{"role": "user", "content": "What is 2 + 3?"}]
+    turns = [{"role": "user", "content": more.pop("prompt", "What is 2 + 3?")}]
     body |= {"input": turns[0]["content"]} if api == "responses" else {"messages": turns, "max_tokens": 40}
     url = f"{proxy.stack.litellm_url}{PATHS[api]}"
     answer = httpx.post(url, json=body, headers={"authorization": f"Bearer {ACME}", **headers}, timeout=60)
@@ -73,6 +74,13 @@ def test_a_server_of_another_version_has_no_traffic_and_health_says_why(ramped: 
     assert ramped.attempts(reply.request_id)[0]["model"] == BF16
     for health in health_of_each(ramped):
         assert health["quantization"] == {STALE: "the server is version 0.23.0, and 0.22.1 was gated"}
+
+
+def test_lever_4_chooses_the_model_and_lever_5_who_serves_it(ramped: Proxy) -> None:
+    for prompt, task, model in ((EASY, "greetings", SMALL), (HARD, "law", FP8)):
+        reply = ask(ramped, ROUTED, prompt=prompt, headers={"x-fivelevers-task": task})
+        assert ramped.attempts(reply.request_id)[0]["model"] == model
+        assert reply.headers.get(HEADER) == ("fp8" if model == FP8 else None)
 
 
 def test_where_the_quantised_model_fails_the_original_answers(ramped: Proxy) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fivelevers.errors import Problem
 from fivelevers.levers.quantization.deployments import registration_of, unpriced
 from fivelevers.levers.quantization.standing import unfit
+from fivelevers.levers.routing.deployments import NAME, name_of, names_of
 from fivelevers.order import Mode
 from fivelevers.policy.globs import compiled
 
@@ -56,6 +57,17 @@ def _of_groups(route: Route, place: str, loaded: Registered, groups: Groups) -> 
         yield Problem(f"{place}.registration", route.levers.quantization.registration, rule, _REGISTER)
     for alias, rows in holding.items():
         yield from _of_group(alias, rows, loaded)
+        if route.levers.routing.artifact is not None:
+            yield from _of_lever_4(alias, rows)
+
+
+def _of_lever_4(alias: str, rows: list[Mapping[str, Any]]) -> Iterator[Problem]:
+    """A quantised deployment that is another model to lever 4 than each original never has any traffic of its."""
+    originals = frozenset[str]().union(*(names_of(row) for row in rows if registration_of(row) is None))
+    for row in rows:
+        if registration_of(row) is not None and not names_of(row) & originals:
+            rule = f"has a quantised deployment of {name_of(row)}, which lever 4 knows as none of its originals"
+            yield Problem("model_list", alias, rule, f"write the original's name into its model_info.{NAME}")
 
 
 def _of_group(alias: str, rows: list[Mapping[str, Any]], loaded: Registered) -> Iterator[Problem]:

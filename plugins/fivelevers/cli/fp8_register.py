@@ -17,9 +17,9 @@ from fivelevers.cli.off import off
 from fivelevers.cli.options import STATE_DIR, LedgerUrl, StateDir
 from fivelevers.cli.switching import Key, ProxyUrl, RedisUrl
 from fivelevers.errors import QuantizationError, ServerError
-from fivelevers.levers.quantization.deployments import deployment, registration_of, unpriced
+from fivelevers.levers.quantization.deployments import deployment, original_of, registration_of, server_of, unpriced
 from fivelevers.levers.quantization.gated import Gated, priced, refusal
-from fivelevers.levers.quantization.standing import server_of
+from fivelevers.levers.routing.deployments import name_of
 from fivelevers.providers.server_url import server_url
 from fivelevers.stores import gated
 
@@ -39,8 +39,11 @@ class Wanted:
     urls: tuple[str, ...]
     key: str
 
-    def beside(self, mine: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The deployments that are added to those of the group. Raises QuantizationError where one is there already."""
+    def beside(self, mine: Sequence[Mapping[str, Any]], original: str) -> list[dict[str, Any]]:
+        """The deployments that are added to those of the group. ``original``: what lever 4 calls theirs.
+
+        Raises QuantizationError where one is there already.
+        """
         bound = [row for row in mine if registration_of(row) == self.registration]
         there = {server_of(row)[0] for row in bound}
         twice = [url for url in self.urls if url in there]
@@ -50,8 +53,8 @@ class Wanted:
         taken = {str((row.get("model_info") or {}).get("id")) for row in mine}
         made, at = list[dict[str, Any]](), 0
         while len(made) < len(self.urls):
-            url = self.urls[len(made)]
-            one = deployment(self.found, self.registration, self.group, url=url, replica=at, key=self.key)
+            about = {"original": original, "url": self.urls[len(made)], "key": self.key}
+            one = deployment(self.found, self.registration, self.group, replica=at, **about)
             if one["model_info"]["id"] not in taken:
                 made.append(one)
             at += 1
@@ -147,7 +150,11 @@ def _into(config: Path, wanted: Wanted, *, apply: bool) -> None:
             f"{config}: the original of {group!r} has no price, so that it costs nothing in LiteLLM and every saving "
             f"would be a loss; write into its litellm_params: {{{prices}}}"
         )
-    after = _added(before, wanted.beside(mine), config)
+    original = original_of(wanted.found, originals)
+    if original is None:
+        there = ", ".join(sorted(map(name_of, originals)))
+        _say(f"Beware: {wanted.found.baseline.model!r} was gated as the original, and {group!r} has {there}.")
+    after = _added(before, wanted.beside(mine, original or ""), config)
     changes = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), str(config), str(config)
     )

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from fivelevers.cli import app
 from fivelevers.cli.check_quantization import quantization_problems
 from fivelevers.cli.check_routing import groups_of
-from fivelevers.levers.quantization.deployments import registration_of, unpriced
-from fivelevers.levers.quantization.standing import prices_of, server_of
+from fivelevers.levers.quantization.deployments import registration_of, server_of, unpriced
+from fivelevers.levers.quantization.standing import prices_of
 from fivelevers.levers.quantization.verdict import Verdict
+from fivelevers.levers.routing.deployments import name_of
 from fivelevers.policy import parse
 from fivelevers.stores import gated
 from tests.unit.levers.quantization.registered import GATED, original, quantised
@@ -77,6 +78,21 @@ def test_groups_that_do_not_hold_what_they_say(folder: Path) -> None:
     assert said(folder, ON, [*both(folder), quantised("ffffffffffff", "another")]) == []  # on no route that is asked
 
 
+def test_a_quantised_model_that_lever_4_does_not_know_is_named(folder: Path) -> None:
+    route = "routing: {mode: on, artifact: tiers.route}, quantization: {mode: on, registration: good.fp8}"
+    policy = parse(f"routes: [{{name: chat, match: {{model: llama}}, levers: {{{route}}}}}]")
+    rows = both(folder)
+
+    def told() -> list[str]:
+        groups = groups_of([{"model_list": rows}])
+        return [f"{kind} {problem}" for kind, problem in quantization_problems(policy, folder, groups)]
+
+    assert told() == []
+    rows[1]["model_info"]["fivelevers_model"] = "llama-fp8"
+    (line,) = told()
+    assert "has a quantised deployment of llama-fp8, which lever 4 knows as none of its originals" in line
+
+
 def test_the_command_ends_with_1_where_on_is_refused(folder: Path) -> None:
     policy = folder / "policy.yaml"
     policy.write_text("routes: [{name: chat, match: {model: llama}, levers: {quantization: {mode: on}}}]")
@@ -95,6 +111,7 @@ def test_the_example_is_a_group_of_two_models_with_two_priced_replicas_each() ->
     assert {row["model_name"] for row in read} == {"assistant"}
     assert len({server_of(row)[0] for row in read}) == 4
     assert all(len(prices_of(row)) == 3 for row in read)
+    assert {name_of(row) for row in read} == {"hosted_vllm/assistant-bf16"}
     bound = [registration_of(row) for row in read]
     assert (bound.count(None), len(set(bound))) == (2, 2)
     (text,) = (part for part in EXAMPLE.read_text().split("model_list:", 1)[:1])

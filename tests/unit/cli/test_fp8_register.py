@@ -85,3 +85,26 @@ def test_what_is_no_replica_is_named(verdict: Path, urls: tuple[str, ...], why: 
     done = register(verdict, *each(*urls))
     assert done.exit_code == 2
     assert why in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("params", "info", "called", "beware"),
+    [
+        ("model: hosted_vllm/llama", "id: a", "hosted_vllm/llama", False),
+        ("model: hosted_vllm/llama", "id: a, fivelevers_model: strong", "strong", False),
+        ("model: openai/other, api_base: 'http://bf16:8000/v1'", "id: a", "hosted_vllm/llama", True),
+        ("model: openai/llama", "id: a", "openai/llama", False),
+    ],
+)
+def test_lever_4_is_told_which_original_it_is(
+    verdict: Path, tmp_path: Path, params: str, info: str, called: str, beware: bool
+) -> None:
+    config = tmp_path / "config.yaml"
+    price = "input_cost_per_token: 3.0e-07"
+    config.write_text(
+        f"model_list:\n  - model_name: llama\n    litellm_params: {{{params}, {price}}}\n    model_info: {{{info}}}\n"
+    )
+    done = register(verdict, "--config", config, "--apply")
+    assert done.exit_code == 0, done.output
+    assert yaml.safe_load(config.read_text())["model_list"][1]["model_info"]["fivelevers_model"] == called
+    assert ("'llama' was gated as the original, and 'llama' has openai/other" in done.stderr) == beware

@@ -173,6 +173,7 @@ def test_a_deployment_is_known_by_its_model_with_and_without_its_provider(module
     assert names_of({"litellm_params": {"model": "azure/eu/gpt"}}) == {"azure/eu/gpt", "eu/gpt"}
     assert names_of({"litellm_params": {"model": "gpt", "custom_llm_provider": "openai"}}) == {"gpt", "openai/gpt"}
     assert names_of(deployment("weak")) == {"weak"}
+    assert names_of(deployment("openai/weak")) == {"openai/weak", "weak"}
 
 
 SPOKEN = [{"role": "user", "content": HARD}, {"role": "assistant", "content": "So it is."}]

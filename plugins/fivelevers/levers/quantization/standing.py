@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fivelevers.levers.quantization.deployments import NAMES, registration_of
+from fivelevers.levers.quantization.deployments import PRICES, registration_of
 from fivelevers.levers.quantization.gated import Gated, Served, priced, void
 
 
@@ -28,13 +28,5 @@ def unfit(one: Mapping[str, Any], found: Gated, registration: str, served: Serve
 def prices_of(one: Mapping[str, Any]) -> dict[str, object]:
     """What its tokens cost, by the names of LiteLLM's config."""
     places = [place for name in ("litellm_params", "model_info") if isinstance(place := one.get(name), Mapping)]
-    stated = {name: [place[name] for place in places if place.get(name) is not None] for name in NAMES}
+    stated = {name: [place[name] for place in places if place.get(name) is not None] for name in PRICES}
     return {name: values[0] for name, values in stated.items() if values}
-
-
-def server_of(one: Mapping[str, Any]) -> tuple[str, str]:
-    """(address without `/v1`, model as it is asked for) of a deployment; ("", "") where it names no server."""
-    params = one.get("litellm_params")
-    if not isinstance(params, Mapping) or not params.get("api_base"):
-        return "", ""
-    return str(params["api_base"]).rstrip("/").removesuffix("/v1"), str(params.get("model") or "").partition("/")[2]

@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from fivelevers.levers.quantization.deployments import registration_of
+from fivelevers.levers.quantization.deployments import registration_of, server_of
 from fivelevers.levers.quantization.gated import Served
-from fivelevers.levers.quantization.standing import server_of
 from fivelevers.policy import Policy
 from fivelevers.providers.model_servers import ModelServer
 

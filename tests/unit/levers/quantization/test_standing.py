@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from fivelevers.levers.quantization.deployments import server_of
 from fivelevers.levers.quantization.gated import Served
-from fivelevers.levers.quantization.standing import server_of, unfit
+from fivelevers.levers.quantization.standing import unfit
 from tests.unit.levers.quantization.registered import GATED, NAME, SERVED, original, quantised
 
 
