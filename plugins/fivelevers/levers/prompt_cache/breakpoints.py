@@ -87,7 +87,8 @@ def decide(
         use = _automatic(positions, seen, rules, now)
         return Decision(expected=use, client_alone=use, nodes=seen.nodes, counts=seen.counts)
     client = {at: p.mark_s for at, p in enumerate(positions) if p.mark_s is not None}
-    offers = _offers(positions, seen, hazards, terms, rules, now) if terms else []
+    long_enough = positions[-1].tokens >= rules.minimum_tokens or client
+    offers = _offers(positions, seen, hazards, terms, rules, now) if terms and long_enough else []
     marks = best_marks(offers, terms, rules.max_marks, _look_back(rules)) if terms and offers else {}
     done = spend(positions, client | marks, _held(seen, lambda node: node.entry), rules, now)
     alone = _alone(positions, seen, client, rules, now)
