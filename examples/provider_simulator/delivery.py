@@ -40,7 +40,7 @@ class Delivery:
 
     A plain answer is billed whole, a stream as far as it got; the bill is written before the last bytes leave, so that
     whoever has read an answer finds it there. `hang_s` is the time-out fault: the model has answered, nothing arrives.
-    `cut_after` so many chunks the connection breaks.
+    `cut_after` so many chunks the connection breaks, or with `in_order` the body ends as if that were all.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Delivery:
         stream: bool,
         hang_s: float = 0.0,
         cut_after: int | None = None,
+        in_order: bool = False,
     ) -> None:
         self._chunks = chunks
         self._meter = meter
@@ -63,6 +64,7 @@ class Delivery:
         self._stream = stream
         self._hang_s = hang_s
         self._cut_after = cut_after
+        self._in_order = in_order
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         work = asyncio.ensure_future(self._stream_out(send) if self._stream else self._send_whole(send))
@@ -95,6 +97,8 @@ class Delivery:
         self._meter.begin()
         await send(_start([*self._headers, (b"content-type", EVENT_STREAM.encode())]))
         for number, (chunk, last) in enumerate(_with_last(self._chunks)):
+            if number == self._cut_after and self._in_order:
+                break
             if number == self._cut_after:
                 return  # the body never ends: the server closes the connection
             await asyncio.sleep(self._latency.per_output_s * chunk.tokens)

@@ -114,7 +114,8 @@ class Exchange:
             uncached_tokens=uncached_tokens,
             stream=call.stream,
             hang_s=rule.hang_s if rule and rule.fault == "timeout" else 0.0,
-            cut_after=rule.after_chunks if rule and rule.fault == "cut_stream" else None,
+            cut_after=rule.cut_after if rule else None,
+            in_order=rule is not None and rule.fault == "end_stream",
         )
 
 

@@ -15,6 +15,7 @@ FaultKind = Literal[
     "529",
     "timeout",
     "cut_stream",
+    "end_stream",
     "no_stream_usage",
     "wrong",
     "commit_then_drop",
@@ -31,7 +32,7 @@ _FIELDS = {"match", "fault", "times", "times_each", "rate", "hang_s", "after_chu
 _MATCH = {"model", "api", "call", "key", "stream", "contains"}
 _NUMBERS = ("rate", "hang_s", "after_chunks", "retry_after_s", "share")
 _SHARES = ("rate", "share")
-_STREAM_ALONE = {"cut_stream", "no_stream_usage"}
+_STREAM_ALONE = {"cut_stream", "end_stream", "no_stream_usage"}
 _CHANGE_ALONE = {"commit_then_drop", "commit_then_500", "slow_commit"}
 CALL_FAULTS = frozenset({"400", "429", "500", "529", "timeout", "wrong"} | _STREAM_ALONE | _CHANGE_ALONE)
 """How one request goes; the others say what becomes of a batch, of its rows and of lists, and are drawn apart."""
@@ -82,6 +83,11 @@ class Rule:
         wanted = {name: value for name, value in self.match.items() if name != "contains"}
         same = all(getattr(target, name) == value for name, value in wanted.items())
         return same and self.match.get("contains", "") in target.text and not self._had_enough(target)
+
+    @property
+    def cut_after(self) -> int | None:
+        """Chunks of a stream, after which no more come."""
+        return self.after_chunks if self.fault in {"cut_stream", "end_stream"} else None
 
     def hit(self, target: Target) -> None:
         self.hits += 1

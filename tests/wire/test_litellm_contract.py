@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import anthropic
 import httpx
 import openai
 import pytest
 
-from tests.wire.proxy import CLAUDE, GPT, Proxy, by_kind, together, wait_for
+from tests.wire.proxy import ACME, CLAUDE, GPT, PATHS, Proxy, by_kind, together, wait_for
 
 APIS = ("chat", "messages", "responses")
 COMBINATIONS = [(api, alias, stream) for api in APIS for alias in (GPT, CLAUDE) for stream in (False, True)]
@@ -150,6 +152,21 @@ def test_a_stream_without_usage_is_estimated_and_says_so(quiet: Proxy, api: str,
     assert row["usage_source"] == "estimated"
     assert row["input_tokens"] > 0
     assert not quiet.billed(row)["usage_reported"]
+
+
+@pytest.mark.parametrize(("alias", "after_chunks"), [(GPT, 1), (GPT, 2), (CLAUDE, 1), (CLAUDE, 4)])
+@pytest.mark.parametrize("api", APIS)
+def test_a_stream_that_ends_too_early_is_estimated(quiet: Proxy, api: str, alias: str, after_chunks: int) -> None:
+    """Of Anthropic's form the prompt has been told then, and LiteLLM takes it for a whole answer."""
+    quiet.fault(fault="end_stream", times=1, after_chunks=after_chunks)
+    since, asked = time.time(), [{"role": "user", "content": "What is 9 + 8?"}]
+    body: dict[str, Any] = {"model": alias, "stream": True}
+    body |= {"input": asked} if api == "responses" else {"messages": asked, "max_tokens": 60}
+    quiet.http.post(PATHS[api], json=body, headers={"authorization": f"Bearer {ACME}"})
+    sql = "select * from attempt where at >= ? order by at"
+    first = wait_for(lambda: quiet.query(sql, since), bool)[0]
+    assert first["usage_source"] == "estimated"
+    assert first["input_tokens"] > 0
 
 
 def test_broken_streams_are_never_dropped(quiet: Proxy) -> None:

@@ -154,7 +154,7 @@ def answer_of(
         error=None,
         finish_reason=finish_reason(response),
         usage=usage,
-        reported=hit or (usage is not None and _reported(log, params)),
+        reported=hit or (usage is not None and _reported(kwargs, log, params)),
         generated_chars=_text_length(response),
     )
 
@@ -183,7 +183,7 @@ def usage_of(counted: Mapping[str, Any]) -> Usage | None:
     )
 
 
-def _reported(log: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+def _reported(kwargs: Mapping[str, Any], log: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
     """Whether the provider counted the tokens, or LiteLLM guessed them, which it does without saying so.
 
     It guesses when a client left a stream, and when a stream ended without usage. The latter shows in what a guess
@@ -195,7 +195,21 @@ def _reported(log: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
     usage = mapping(mapping(log.get("metadata")).get("usage_object"))
     if log.get("stream") is not True:
         return True
-    return bool(usage.get("prompt_tokens")) and usage.get("prompt_tokens_details") is not None
+    counted = bool(usage.get("prompt_tokens")) and usage.get("prompt_tokens_details") is not None
+    return counted and _read_to_its_end(kwargs, usage)
+
+
+def _read_to_its_end(kwargs: Mapping[str, Any], usage: Mapping[str, Any]) -> bool:
+    """Whether a stream in Anthropic's form came to the event that tells the output.
+
+    Its first event tells the prompt. If that was all that was read, LiteLLM logs a success that ended by "stop", and
+    takes the output for what the first event said, or counts the text. Of Messages it notes whether the last event
+    came; of the others the provider's own last count is not the logged one.
+    """
+    if kwargs.get("call_type") == "anthropic_messages":
+        return kwargs.get("prompt_cache_response_complete") is not False
+    told = getattr(kwargs.get("original_response"), "_cumulative_usage", None)
+    return not isinstance(told, Mapping) or told.get("output_tokens") == usage.get("completion_tokens")
 
 
 def _provider_request_id(log: Mapping[str, Any], response: Any) -> str | None:
