@@ -4,7 +4,7 @@
 
 Of a prompt "Item N" the right answer is N. ``wrong`` is the share that it gets wrong, by a hash with ``seed``;
 ``dies_after`` so many answers it kills itself, as an accelerator's fault does. ``more`` tokens in each prompt: another
-chat template.
+chat template. ``refuses``: the status with which it answers all questions.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Served:
     shift: int = 0  # of token ids: another tokenizer
     doubt: float = 0.0  # how much less likely it finds each token, in nats
     tokenizes: bool = True
+    refuses: int = 0  # the status of every answer
     started: str = field(default_factory=lambda: f"{1.7e9 + os.getpid():.2f}")
     answered: int = 0
 
@@ -88,6 +89,8 @@ async def chat(request: Request) -> Response:
     if SERVED.answered > SERVED.dies_after:
         os.kill(os.getpid(), signal.SIGKILL)
     prompt = str(body["messages"][-1]["content"])
+    if SERVED.refuses:
+        return JSONResponse({"error": {"message": "no such page"}}, status_code=SERVED.refuses)
     if "too long" in prompt:
         return JSONResponse({"error": {"message": "the prompt is longer than the context"}}, status_code=400)
     number = re.findall(r"\d+", prompt)[-1]

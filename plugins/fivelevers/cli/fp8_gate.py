@@ -17,8 +17,10 @@ Baseline = Annotated[str, typer.Option(help="The URL of the original's server (B
 Candidate = Annotated[str, typer.Option(help="The URL of the quantised model's server.")]
 Items = Annotated[Path | None, typer.Option(help='Lines of {"prompt", "answer", "route"}, or of chat requests.')]
 Samples = Annotated[Path | None, typer.Option(help="lm_eval's --output_path of the original, with --log_samples.")]
-Checkpoint = Annotated[Path | None, typer.Option(help="The quantised checkpoint with its manifest: what is gated.")]
-Report = Annotated[Path | None, typer.Option(help="What both models do on the target hardware; without: no verdict.")]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="The quantised checkpoint, with a manifest; `register` needs it.")
+]
+Report = Annotated[Path | None, typer.Option(help="Names the load tests of both models; without: no verdict on cost.")]
 
 
 def gate(
@@ -42,7 +44,7 @@ def gate(
     python: Annotated[str, typer.Option(help="Right: package.module:callable(output, line) says True.")] = "",
     checkpoint: Checkpoint = None,
     hardware_report: Report = None,
-    gpu_hour_usd: Annotated[float, typer.Option(min=0, help="Of one GPU.")] = 0.0,
+    gpu_hour_usd: Annotated[float, typer.Option(min=0, help="Of one GPU; goes with --hardware-report.")] = 0.0,
     utilisation: Annotated[
         float, typer.Option(min=0.01, max=1, help="Of the throughput, the share that is had.")
     ] = 0.5,

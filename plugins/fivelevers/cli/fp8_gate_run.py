@@ -25,7 +25,7 @@ from fivelevers.fp8_gate.hardware_report import Measured
 from fivelevers.fp8_gate.run import Evidence, Gate
 from fivelevers.levers.quantization.checkpoint import scheme_of
 from fivelevers.levers.quantization.economics import Economics, economics
-from fivelevers.levers.quantization.gate import Limits, Quality, quality
+from fivelevers.levers.quantization.gate import Limits, Quality, Scored, quality
 from fivelevers.levers.quantization.gated import Gated, Served
 from fivelevers.levers.quantization.measurement import Measurement, runs, same_version, throughput
 from fivelevers.levers.quantization.pricing import Rates, rates
@@ -170,8 +170,10 @@ class Run:
             self._apart(known)
             cases = self.source.cases(route, journal)
             check_lines(self.grading, cases)
-            items = self._items(cases, known, manifest, journal)
+            samples = [] if self.samples is None else scored_of(*self.samples)
+            items = self._items(cases, samples, known, manifest, journal)
             found = await self._asked(route, servers, known, cases, journal)
+            found.scored += samples
             try:
                 _unchanged(known, await self._known(servers))
             except ServerError as error:
@@ -225,12 +227,14 @@ class Run:
     def _items(
         self,
         cases: Sequence[Case],
+        samples: Sequence[Scored],
         known: dict[Role, Identity],
         manifest: Manifest | None,
         journal: Journal,
     ) -> str:
         """The hash of what is asked. Raises QuantizationError where the journal is of another gate."""
-        item_hash = sha256("".join(sorted(case.key for case in cases)).encode()).hexdigest()
+        names = sorted([*(case.key for case in cases), *(one.item for one in samples)])
+        item_hash = sha256("".join(names).encode()).hexdigest()
         about = {
             "route": self.source.route,
             "baseline": [known[Role.BASELINE].root, known[Role.BASELINE].version],
@@ -242,8 +246,8 @@ class Run:
         if before is None:
             journal.add({"gate": about})
         elif before != about:
-            names = ", ".join(name for name in about if before.get(name) != about[name])
-            raise QuantizationError(f"--out: {journal.path} is of another gate ({names} differ); name another --out")
+            other = ", ".join(name for name in about if before.get(name) != about[name])
+            raise QuantizationError(f"--out: {journal.path} is of another gate ({other} differ); name another --out")
         return item_hash
 
     async def _asked(
@@ -264,8 +268,8 @@ class Run:
             made = Gate(asking, self.grading.checks(route), self.repeat, self.texts, 2 * self.servers.concurrency)
             with progress("asking", len(cases)) as told:
                 found = await made.run(cases, lambda: told(1))
-        if self.samples is not None:
-            found.scored += scored_of(*self.samples)
+        if found.unlabelled:
+            _say(f"{len(found.unlabelled):,} items are left out: no check has anything to say of their answers.")
         return found
 
     def _judged(

@@ -26,8 +26,9 @@ class Item:
 
 @dataclass
 class Evidence:
-    """``unanswered``: by one of the two. ``unlabelled``: no check has anything to say. ``counted``: items whose prompts
-    the two servers count differently. ``ended``: why a server was asked no more.
+    """``unanswered``: by one of the two. ``unlabelled``: no check has anything to say of either answer; where it has of
+    one alone, the other is no success. ``counted``: items whose prompts the two servers count differently. ``ended``:
+    why a server was asked no more.
     """
 
     scored: list[Scored] = field(default_factory=list)
@@ -60,9 +61,12 @@ class Gate:
                 items.append(await self._item(case))
                 told()
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.at_once, len(cases))):
-                group.create_task(work(waiting))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.at_once, len(cases))):
+                    group.create_task(work(waiting))
+        except ExceptionGroup as failed:  # one refusal is all refusals
+            raise failed.exceptions[0] from failed
         place = {case.key: at for at, case in enumerate(cases)}
         items.sort(key=lambda item: place[item.case.key])
         found = Evidence(ended=[f"{url}: {why}" for url, why in self.asking.gone.items()])
@@ -90,11 +94,12 @@ class Gate:
             found.counted.append(name)
         graded = await self.checks.grade(item.case, {role: one.output for role, one in answers.items() if not one.why})
         right = dict(graded) | {role: False for role, one in answers.items() if one.why}
-        baseline, candidate, again = (right.get(role) for role in Role)
-        if baseline is None or candidate is None:
+        if right[Role.BASELINE] is None and right[Role.CANDIDATE] is None:
             found.unlabelled.append(name)
-        else:
-            found.scored.append(Scored(name, item.case.route, baseline, candidate, again))
+            return
+        again = bool(right[Role.AGAIN]) if Role.AGAIN in right else None
+        both = bool(right[Role.BASELINE]), bool(right[Role.CANDIDATE])
+        found.scored.append(Scored(name, item.case.route, *both, again))
 
     async def _texts(self, items: Sequence[Item]) -> list[Drift]:
         """Of the first that qualify; none where the servers do not tell."""

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -317,18 +318,46 @@ def test_a_report_that_can_not_be_is_refused_by_its_field(
     assert words in done.stderr
 
 
+def samples(folder: Path, wrong: set[int], text: str = "a") -> Path:
+    """lm_eval's log of a run, in the folder that it makes for the model."""
+    mine = folder / "llama"
+    mine.mkdir(parents=True)
+    rows = [
+        {"doc_id": at, "doc_hash": f"{text}{at}", "filter": "none", "exact_match": float(at not in wrong)}
+        for at in range(400)
+    ]
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+    (mine / "samples_gsm8k_2026-11-26T10-00-00.000001.jsonl").write_text(lines)
+    return folder
+
+
 def test_samples_of_lm_eval_are_items_too(serve: Serve, report: Path, tmp_path: Path) -> None:
-    for name, wrong in (("one", set[int]()), ("two", {3}), ("again", set())):
-        folder = tmp_path / name / "llama"
-        folder.mkdir(parents=True)
-        rows = [{"doc_id": at, "filter": "none", "exact_match": float(at not in wrong)} for at in range(400)]
-        text = "".join(f"{json.dumps(row)}\n" for row in rows)
-        (folder / "samples_gsm8k_2026-11-26T10-00-00.000001.jsonl").write_text(text)
-    one, two, again = (tmp_path / name for name in ("one", "two", "again"))
+    one, two, again = (samples(tmp_path / name, wrong) for name, wrong in (("1", set()), ("2", {3}), ("3", set())))
     words = ("--baseline-samples", one, "--candidate-samples", two, "--again-samples", again, "--json")
     done = gate(serve(), serve(**FP8), tmp_path / "a.fp8", *words, *measured(report))
     told = json.loads(done.stdout)
     assert (told["items"], told["lost"], told["verdict"]) == (400, ["gsm8k:3"], "pass")
+    assert told["item_hash"] != sha256(b"").hexdigest()
+
+
+def test_samples_that_are_one_run_or_of_other_texts_are_refused(serve: Serve, tmp_path: Path) -> None:
+    one, other = samples(tmp_path / "runs/1", {1}), samples(tmp_path / "runs/2", {2}, "b")
+    servers = serve(), serve(**FP8)
+
+    def refused(first: Path, second: Path, *more: object) -> str:
+        words = ("--baseline-samples", first, "--candidate-samples", second, *more)
+        done = gate(*servers, tmp_path / "a.fp8", *words)
+        assert done.exit_code == 2, done.output
+        return done.stderr
+
+    assert "hold one another; name a folder of each run" in refused(one, one)
+    assert "hold one another; name a folder of each run" in refused(one, other, "--again-samples", one / "llama")
+    assert "gsm8k 0 is another text in each" in refused(one, other)
+    both = tmp_path / "both"
+    (both / "x").mkdir(parents=True)
+    (tmp_path / "runs").rename(both / "runs")
+    third = samples(tmp_path / "3", set())
+    assert "holds several models" in refused(both, third)
 
 
 def test_nothing_to_ask_and_no_server_are_told(items: Path, tmp_path: Path) -> None:
@@ -339,6 +368,14 @@ def test_nothing_to_ask_and_no_server_are_told(items: Path, tmp_path: Path) -> N
     assert re.search(r"127.0.0.1:(9|10)/v1/models: ConnectError", nowhere.stderr)
     broken = gate("127.0.0.1", "http://i", tmp_path / "a.fp8", "--items", items, "--exact")
     assert "'127.0.0.1' is no URL of a server" in broken.stderr
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_server_that_refuses_all_is_told_in_its_words(serve: Serve, items: Path, tmp_path: Path, status: int) -> None:
+    done = gate(serve(), serve(**FP8, refuses=status), tmp_path / "a.fp8", "--items", items, "--exact")
+    assert done.exit_code == 2, done.output
+    assert f"/v1/chat/completions: {status}:" in done.stderr
+    assert "no such page" in done.stderr
 
 
 def test_a_verdict_that_was_edited_is_refused(serve: Serve, items: Path, tmp_path: Path) -> None:

@@ -196,8 +196,9 @@ def test_a_group_without_a_quantised_model_is_left_alone(module: ModuleType, sta
 def test_a_fault_of_ours_goes_to_the_original(
     module: ModuleType, state: State, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deployments = group(state, server, input_cost_per_token="free")
+    deployments = group(state, server)
     heard(state, deployments)
+    monkeypatch.setattr(module, "unfit", lambda *_: 1 / 0)
     made = module.Quantized(planned(), state)
     assert (went(made, deployments), made.said) == ([BF16], "error")
 

@@ -161,7 +161,11 @@ def _answered(unanswered: Sequence[str]) -> Iterator[Finding]:
 def _steady(noise: Pairs | None) -> Iterator[Finding]:
     """A baseline that drifts by itself (other weights behind the same URL) is no baseline."""
     if noise is None:
-        yield Finding("repeat", Verdict.INCONCLUSIVE, "the original was not asked twice: no noise floor")
+        yield Finding(
+            "repeat",
+            Verdict.INCONCLUSIVE,
+            "the original was not asked twice (--repeat, --again-samples): no noise floor",
+        )
         return
     told = f"asked again, the original flips {noise.lost + noise.won:,} of {noise.tested:,} items"
     steady = differs_p(noise) >= UNSTEADY_P

@@ -79,14 +79,22 @@ def void(found: Gated, served: Served, prices: Mapping[str, object]) -> str | No
 
     ``prices``: what the deployment's tokens cost now, by the names of LiteLLM's config.
     """
-    if served.root is not None and served.root != found.candidate.root:
-        return f"the server serves {served.root}, and {found.candidate.root} was gated"
+    if served.root != found.candidate.root:
+        now = "does not say what it serves" if served.root is None else f"serves {served.root}"
+        return f"the server {now}, and {found.candidate.root} was gated"
     if served.version != found.candidate.version:
         return f"the server is version {served.version}, and {found.candidate.version} was gated"
     for name, rate in priced(found.rates).items():
-        if name in prices and float(str(prices[name])) != rate:
+        if name in prices and not _is(prices[name], rate):
             return f"{name} is {prices[name]}, and {rate} was registered"
     return None
+
+
+def _is(price: object, rate: float) -> bool:
+    try:
+        return float(str(price)) == rate
+    except ValueError:
+        return False
 
 
 def priced(rates: Rates | None) -> dict[str, float]:

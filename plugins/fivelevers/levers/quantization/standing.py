@@ -11,7 +11,7 @@ from fivelevers.levers.quantization.gated import Gated, Served, priced, void
 
 def unfit(one: Mapping[str, Any], found: Gated, registration: str, served: Served | None) -> str | None:
     """Why not; None where it may. ``one``: a deployment of LiteLLM's. ``registration``: the name of ``found``, as
-    deployments are bound to it. ``served``: what its server says of itself, None where that was not heard yet.
+    deployments are bound to it. ``served``: what its server says of itself, None where that was not heard lately.
     """
     bound = registration_of(one)
     if bound != registration:
@@ -21,7 +21,7 @@ def unfit(one: Mapping[str, Any], found: Gated, registration: str, served: Serve
     if missing:
         return f"it has no {', '.join(missing)}: it would cost nothing"
     if served is None:
-        return "its server was not heard yet"
+        return "its server was not heard"
     return void(found, served, prices)
 
 

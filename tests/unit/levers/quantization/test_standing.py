@@ -15,7 +15,8 @@ from tests.unit.levers.quantization.registered import GATED, NAME, SERVED, origi
 
 def test_what_was_registered_may_have_traffic() -> None:
     assert unfit(quantised(), GATED, NAME, SERVED) is None
-    assert unfit(quantised(), GATED, NAME, replace(SERVED, root=None)) is None  # the server does not tell
+    untold = replace(SERVED, root=None)  # a server that never told
+    assert unfit(quantised(), replace(GATED, candidate=untold), NAME, untold) is None
 
 
 @pytest.mark.parametrize(
@@ -23,8 +24,10 @@ def test_what_was_registered_may_have_traffic() -> None:
     [
         (quantised("ba9876543210"), SERVED, "it is registered by ba9876543210, and the policy names 0123456789ab"),
         (original(), SERVED, "it is registered by None"),
-        (quantised(), None, "its server was not heard yet"),
+        (quantised(), None, "its server was not heard"),
         (quantised(), replace(SERVED, root="/models/llama-int4"), "serves /models/llama-int4, and /models/llama-fp8"),
+        (quantised(), replace(SERVED, root=None), "the server does not say what it serves, and /models/llama-fp8"),
+        (quantised(input_cost_per_token="much"), SERVED, "input_cost_per_token is much, and 2e-07 was registered"),
         (quantised(), replace(SERVED, version="0.24.0"), "is version 0.24.0, and 0.23.0 was gated"),
         (quantised(), replace(SERVED, version=None), "is version None"),
         (quantised(output_cost_per_token=9e-7), SERVED, "output_cost_per_token is 9e-07, and 8e-07 was registered"),
