@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from fivelevers.cli.fp8_told import config_of, told
 from fivelevers.cli.logs import AsJson
 from fivelevers.levers.quantization.checkpoint import BF16, Scheme, scheme_of
 from fivelevers.levers.quantization.servers import Identity
-from fivelevers.levers.quantization.serving import Service, command, manifest, runs_as
+from fivelevers.levers.quantization.serving import MOUNTED, Service, command, manifest, runs_as
 
 
 def serve(
@@ -53,6 +54,7 @@ def serve(
             _tell(found, scheme, problems, as_json=as_json)
             raise typer.Exit(1 if problems else 0)
         if kubernetes:
+            service = replace(service, model=f"{MOUNTED}/{folder.resolve().name}")
             label = re.sub(r"[^a-z0-9-]+", "-", served.lower()).strip("-")[:50]
             print(yaml.safe_dump_all(manifest(service, label, replicas), sort_keys=False), end="")  # noqa: T201
         elif as_json:

@@ -177,6 +177,9 @@ def test_the_command_and_the_kubernetes_manifest(tmp_path: Path) -> None:
     assert "--enable-prefix-caching" in words
     service, workload = yaml.safe_load_all(fp8("serve", made, "--kubernetes", "--replicas", 3).stdout)
     assert (service["metadata"]["name"], workload["spec"]["replicas"]) == ("llama-8b-fp8", 3)
+    (container,) = workload["spec"]["template"]["spec"]["containers"]
+    (volume, _) = container["volumeMounts"]
+    assert container["command"][:3] == ["vllm", "serve", f"{volume['mountPath']}/Llama-8B_fp8"]
 
 
 @pytest.fixture

@@ -127,7 +127,10 @@ def test_the_files_that_the_docs_show_are_read(folder: Path) -> None:
     assert len(shown) == 2
     for text in shown:
         (folder / "shown.json").write_text(text)
-        assert read(folder / "shown.json").made.gpu == "H100 SXM"
+        made = read(folder / "shown.json").made
+        assert made.gpu == "H100 SXM"
+        for loads in (made.baseline, made.candidate):
+            assert rates(runs(loads), gpu_hour_usd=2.5, gpus=1, utilisation=0.5).worst < 0.25
 
 
 def test_a_tool_s_report_alone_is_told_from_the_file(folder: Path) -> None:

@@ -68,7 +68,8 @@ def refusal(found: Gated) -> str | None:
     if not found.checkpoint:
         return "names no checkpoint; run the gate with --checkpoint, so that another one can not take its place"
     if found.rates is None or found.baseline_rates is None:
-        return "has no prices: a deployment without them costs nothing in LiteLLM; run the gate with --hardware-report"
+        why = "has no prices, and a deployment without them costs nothing in LiteLLM"
+        return f"{why}; run the gate with a --hardware-report of several prompt lengths"
     if found.candidate.version is None:
         return "the server did not say which version it is; serve it with vLLM"
     return None

@@ -8,6 +8,8 @@ from typing import Any, Final
 from fivelevers.levers.quantization.checkpoint import BF16, Scheme
 
 PORT: Final = 8000
+MOUNTED: Final = "/models"
+"""Where the pods of the manifest see the volume of checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def manifest(service: Service, name: str, replicas: int = 2) -> list[dict[str, A
         "readinessProbe": {"httpGet": http, "periodSeconds": 5},
         "livenessProbe": {"httpGet": http, "periodSeconds": 10, "failureThreshold": 3},
         "volumeMounts": [
-            {"name": "models", "mountPath": "/models", "readOnly": True},
+            {"name": "models", "mountPath": MOUNTED, "readOnly": True},
             {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  # where the processes of one replica meet
         ],
     }
