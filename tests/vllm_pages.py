@@ -4,7 +4,8 @@
 
 Of a prompt "Item N" the right answer is N. ``wrong`` is the share that it gets wrong, by a hash with ``seed``;
 ``dies_after`` so many answers it kills itself, as an accelerator's fault does. ``more`` tokens in each prompt: another
-chat template. ``refuses``: the status with which it answers all questions.
+chat template. ``refuses``: the status with which it answers all questions. Unless it ``reads``, no prompt's
+probabilities are told.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Served:
     doubt: float = 0.0  # how much less likely it finds each token, in nats
     tokenizes: bool = True
     refuses: int = 0  # the status of every answer
+    reads: bool = True
     started: str = field(default_factory=lambda: f"{1.7e9 + os.getpid():.2f}")
     answered: int = 0
 
@@ -102,6 +104,8 @@ async def chat(request: Request) -> Response:
 
 
 async def completions(request: Request) -> Response:
+    if not SERVED.reads:
+        return JSONResponse({"error": {"message": "out of memory"}}, status_code=500)
     tokens = (await request.json())["prompt"]
     likely = log(0.9) - SERVED.doubt
     spoken = [None, *({str(one): {"logprob": likely}, "99": {"logprob": log(0.05)}} for one in tokens[1:])]

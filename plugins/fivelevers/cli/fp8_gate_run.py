@@ -318,6 +318,9 @@ def _beside(found: Evidence) -> list[Finding]:
     made = []
     if found.ended:
         made.append(Finding("servers", Verdict.INCONCLUSIVE, f"asked no more: {'; '.join(found.ended)}"))
+    if found.unread:
+        why = f"the texts were not read: {found.unread}; run the gate again, or leave them out with --texts 0"
+        made.append(Finding("perplexity", Verdict.INCONCLUSIVE, why))
     if found.counted:
         why = f"{len(found.counted)} prompts have other token counts on the two: not the same template or tokenizer"
         made.append(Finding("prompts", Verdict.INCONCLUSIVE, why))

@@ -28,7 +28,7 @@ class Item:
 class Evidence:
     """``unanswered``: by one of the two. ``unlabelled``: no check has anything to say of either answer; where it has of
     one alone, the other is no success. ``counted``: items whose prompts the two servers count differently. ``ended``:
-    why a server was asked no more.
+    why a server was asked no more. ``unread``: why texts whose probabilities it tells were not read.
     """
 
     scored: list[Scored] = field(default_factory=list)
@@ -37,6 +37,7 @@ class Evidence:
     counted: list[str] = field(default_factory=list)
     texts: list[Drift] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    unread: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ class Gate:
         found = Evidence(ended=[f"{url}: {why}" for url, why in self.asking.gone.items()])
         for item in items:
             await self._score(item, found)
-        found.texts = await self._texts(items)
+        try:
+            found.texts = await self._texts(items)
+        except ServerError as error:
+            found.unread = str(error)
         return found
 
     def twice(self, case: Case) -> bool:
@@ -102,16 +106,13 @@ class Gate:
         found.scored.append(Scored(name, item.case.route, *both, again))
 
     async def _texts(self, items: Sequence[Item]) -> list[Drift]:
-        """Of the first that qualify; none where the servers do not tell."""
+        """Of the first that qualify; none where the servers do not tell. Raises ServerError."""
         able = [item for item in items if item.case.api is Api.CHAT and _said(item)][: self.read]
-        try:
-            tokens = [one for item in able if (one := await self._tokens(item))]
-            if not tokens:
-                return []
-            after = shared(tokens)
-            found = [await self._drift(one, after) for one in tokens]
-        except ServerError:
+        tokens = [one for item in able if (one := await self._tokens(item))]
+        if not tokens:
             return []
+        after = shared(tokens)
+        found = [await self._drift(one, after) for one in tokens]
         return [one for one in found if one is not None]
 
     async def _tokens(self, item: Item) -> tuple[int, ...] | None:

@@ -378,6 +378,17 @@ def test_a_server_that_refuses_all_is_told_in_its_words(serve: Serve, items: Pat
     assert "no such page" in done.stderr
 
 
+def test_texts_that_could_not_be_read_leave_it_open(serve: Serve, items: Path, report: Path, tmp_path: Path) -> None:
+    out, servers = tmp_path / "a.fp8", (serve(), serve(**FP8, reads=False))
+    done = gate(*servers, out, "--items", items, "--exact", *measured(report))
+    assert done.exit_code == 1, done.output
+    (why,) = (why for rule, _, why in gated.read(out).findings if rule == "perplexity")
+    assert why.startswith("the texts were not read: ")
+    assert "out of memory" in why
+    without = gate(*servers, out, "--items", items, "--exact", "--texts", 0, *measured(report))
+    assert without.exit_code == 0, without.output
+
+
 def test_a_verdict_that_was_edited_is_refused(serve: Serve, items: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.fp8"
     gate(serve(), serve(**FP8), out, "--items", items, "--exact")

@@ -19,6 +19,7 @@ from fivelevers.levers.routing.bound import Pairs
 
 LEAST_RIGHT = 0.2  # of the items, by the original: where it is nearly always wrong, nothing can be lost
 UNSTEADY_P = 0.01
+LEAST_REPEATS = 30  # fewer say nothing of what it flips by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Quality:
     @property
     def difference(self) -> float:
         """Candidate less original, in successes per item."""
-        return -self.pairs.loss
+        return 0.0 - self.pairs.loss  # and never -0.0
 
 
 def quality(
@@ -129,7 +130,8 @@ def _noise(scored: Sequence[Scored]) -> Pairs | None:
 
 def _margin(pairs: Pairs, limits: Limits) -> Finding:
     low, high = -loss_upper(pairs, limits.error), -loss_lower(pairs, limits.error)
-    told = f"{-pairs.loss:+.2%}, at least {low:+.2%} ({1 - limits.error:.0%} confidence); margin {-limits.margin:+.2%}"
+    sure = f"{100 * (1 - limits.error):g}% confidence"
+    told = f"{0.0 - pairs.loss:+.2%}, at least {low:+.2%} ({sure}); margin {-limits.margin:+.2%}"
     if low > -limits.margin:
         return Finding("margin", Verdict.PASS, told)
     if high < -limits.margin:
@@ -168,6 +170,10 @@ def _steady(noise: Pairs | None) -> Iterator[Finding]:
         )
         return
     told = f"asked again, the original flips {noise.lost + noise.won:,} of {noise.tested:,} items"
+    if noise.tested < LEAST_REPEATS:
+        why = f"{told}: too few, {LEAST_REPEATS} are needed (--repeat, --again-samples)"
+        yield Finding("repeat", Verdict.INCONCLUSIVE, why)
+        return
     steady = differs_p(noise) >= UNSTEADY_P
     yield Finding("repeat", Verdict.PASS if steady else Verdict.INCONCLUSIVE, told + ("" if steady else ", one way"))
 

@@ -58,6 +58,15 @@ def test_an_original_that_was_not_asked_twice_never_passes() -> None:
     assert quality(once, LIMITS).verdict is Verdict.INCONCLUSIVE
 
 
+def test_a_handful_of_repeats_is_no_noise_floor() -> None:
+    few = [replace(one, again=one.again if at < 29 else None) for at, one in enumerate(scored(20, 20, 1500))]
+    assert quality(few, LIMITS).verdict is Verdict.INCONCLUSIVE
+
+
+def test_no_difference_is_not_a_loss() -> None:
+    assert quality(scored(0, 0, 10), LIMITS).findings[0].why.startswith("+0.00%, at least")
+
+
 def test_an_original_that_changed_in_between_never_passes() -> None:
     found = quality(scored(20, 20, 1500, again=12), LIMITS)
     assert found.noise == Pairs(1540, 12, 0)
