@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from fivelevers.audit.arrival import Run, stored, write_runs
+from fivelevers.audit.beside import Beside, Work
 from fivelevers.audit.calls import Account, LoggedCall
 from fivelevers.audit.opened import Part
 from fivelevers.audit.parquet import RowGroups
@@ -55,12 +56,18 @@ def cores() -> int:
 
 
 class Reading:
-    """Files that are being read. Begin it before there are threads: the processes are forked."""
+    """Files that are being read. Begin it before there are threads: the processes are forked.
 
-    def __init__(self, names: Sequence[str], stack: ExitStack, processes: int, share: float) -> None:
+    ``beside``: goes over their calls too, once they are read.
+    """
+
+    def __init__(
+        self, names: Sequence[str], stack: ExitStack, processes: int, share: float, work: Work[Any, Any] | None
+    ) -> None:
         self._pieces = [piece for name in names for piece in _pieces(name)]
         self._files = [stack.enter_context(TemporaryFile()) for _ in range(processes)]  # noqa: SIM115  # the stack closes
         context = multiprocessing.get_context("fork")
+        self.beside = None if work is None else Beside(self._files, work, stack, context)
         taken = context.Value("i", 0)
         self._pool = ProcessPoolExecutor(processes, context, partial(_begin, self._files, taken))
         stack.callback(self._pool.shutdown, cancel_futures=True)
@@ -77,15 +84,17 @@ class Reading:
             fix = "free some memory, or audit a part of the log"
             raise AuditError.of("log", None, "was not read: a reading process was killed", fix) from error
         self._pool.shutdown()
-        found: list[Iterator[LoggedCall]] = []
+        places: list[tuple[int, Run]] = []
         for told in (future.result() for future in self._told):
             account.add(told.account)
-            found += [stored(self._files[told.worker], run) for run in told.runs]
-        return found
+            places += [(told.worker, run) for run in told.runs]
+        if self.beside is not None:
+            self.beside.begin(places)
+        return [stored(self._files[at], run) for at, run in places]
 
 
 @contextmanager
-def reading(names: Sequence[str], share: float = 1.0) -> Iterator[Reading | None]:
+def reading(names: Sequence[str], share: float = 1.0, work: Work[Any, Any] | None = None) -> Iterator[Reading | None]:
     """None where it is not worth it. ``share``: see `Account`."""
     processes = min(cores(), 16)
     size = sum(Path(name).stat().st_size for name in names)
@@ -93,7 +102,7 @@ def reading(names: Sequence[str], share: float = 1.0) -> Iterator[Reading | None
         yield None
         return
     with ExitStack() as stack:
-        yield Reading(names, stack, processes, share)
+        yield Reading(names, stack, processes, share, work)
 
 
 def _pieces(name: str) -> Iterable[_Piece]:

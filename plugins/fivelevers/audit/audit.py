@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterable
+from decimal import Decimal
+
+from fivelevers.audit.answer_lines import Charge
 from fivelevers.audit.batch import BatchAudit
+from fivelevers.audit.beside import Beside
 from fivelevers.audit.calls import LoggedCall, with_provider
 from fivelevers.audit.lines import Line
 from fivelevers.audit.projections import Projections
-from fivelevers.audit.prompt_cache import PromptCacheAudit
+from fivelevers.audit.prompt_cache import PromptCacheAudit, Settled
 from fivelevers.audit.routing import RoutingAudit
 from fivelevers.audit.semantic_cache import SemanticCacheAudit
 from fivelevers.audit.spending import Spending
 from fivelevers.audit.waste import AskedAgain, Wasted, waste_of
 from fivelevers.prices import PriceBook
+
+Found = tuple[Charge | None, Decimal]
+"""Of one call: what it cost, and USD that it costs more since lever 2 answers others."""
 
 
 class Audit:
@@ -20,6 +28,7 @@ class Audit:
     def __init__(self, prices: PriceBook, *, similar: bool) -> None:
         self._prices = prices
         self.prefixes = PromptCacheAudit(prices)
+        self.beside: Beside[Found, Settled] | None = None
         self.answers = SemanticCacheAudit(similar=similar)
         self.batch = BatchAudit(prices)
         self.routing = RoutingAudit(prices)
@@ -29,13 +38,33 @@ class Audit:
     def see(self, call: LoggedCall, route: str) -> None:
         """The next call, on ``route``."""
         call = with_provider(call, self._prices)
-        charge = self.prefixes.see(call, route)
-        taken = self.answers.see(call, route, charge)
-        self.answers.lines()[route, call.model].cooled += self.prefixes.cooled(taken)
+        if self.beside is None:
+            charge = self.prefixes.see(call, route)
+            taken = self.answers.see(call, route, charge)
+            cooled = self.prefixes.cooled(taken)
+        else:
+            charge, cooled = self.beside.next()
+            taken = self.answers.see(call, route, charge)
+        self.answers.lines()[route, call.model].cooled += cooled
         self.batch.see(call, route, charge, taken)
         self.routing.see(call, route, taken)
         self.spending.see(call, route, charge)
         self.asked.see(call, route, charge)
+
+    def lever_1(self, calls: Iterable[tuple[LoggedCall, str]]) -> Generator[Found, None, Settled]:
+        """What a process ``beside`` does, which has an audit of its own: half of all work. Calls with their routes."""
+        self.answers = SemanticCacheAudit(similar=False)
+        for call, route in calls:
+            known = with_provider(call, self._prices)
+            charge = self.prefixes.see(known, route)
+            yield charge, self.prefixes.cooled(self.answers.see(known, route, charge))
+        return self.prefixes.settled()
+
+    def end(self) -> None:
+        """After the last call."""
+        if self.beside is not None:
+            self.prefixes.settle(self.beside.result())
+            self.beside = None
 
     def lines(self) -> list[Line]:
         """Those with the dearest input first."""

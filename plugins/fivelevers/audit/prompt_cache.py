@@ -7,6 +7,7 @@ they were, with the client's own marks: how far these lie apart is how far the p
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from fivelevers.audit.answer_lines import Charge, Taken
@@ -18,6 +19,7 @@ from fivelevers.audit.never_read import NeverRead
 from fivelevers.levers.prompt_cache.prefix import prefix_of
 from fivelevers.levers.prompt_cache.replay import Replay
 from fivelevers.levers.prompt_cache.reuse import Gaps
+from fivelevers.levers.prompt_cache.tally import Place, Tally
 from fivelevers.levers.prompt_cache.terms import Style
 from fivelevers.metering.cost import Unknown, cost_parts, rounded
 from fivelevers.prices import Kind, Price, PriceBook
@@ -27,12 +29,23 @@ _WRITES = (Kind.CACHE_WRITE_1H, Kind.CACHE_WRITE_5M)  # as they stand in a promp
 _LONGEST_S = 3600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What comes out of it, as another process can be sent it."""
+
+    lines: dict[tuple[str, str], Line]
+    gaps: dict[str, Gaps]
+    tally: Tally
+    examples: dict[Place, str]
+
+
 class PromptCacheAudit:
     """Takes the calls in arrival order; ``lines`` and ``differences`` say what came out."""
 
     def __init__(self, prices: PriceBook) -> None:
         self._prices, self._terms = prices, TermBook(prices)
         self._replay = Replay()
+        self._gaps: dict[str, Gaps] = {}
         self._lines: dict[tuple[str, str], Line] = {}
         self._never_read: dict[tuple[Kind, str, str], NeverRead[tuple[str, Decimal]]] = {}
         self.cools = Cooled()
@@ -70,13 +83,22 @@ class PromptCacheAudit:
         """USD that the last call costs more since lever 2 answers others, so that they renew no entry."""
         return ZERO if self._last is None else self.cools.see(self._last, taken, self._replay)
 
+    def settled(self) -> Settled:
+        """After the last call."""
+        return Settled(self._lines, self.gaps(), self.differences.tally, self.differences.examples)
+
+    def settle(self, found: Settled) -> None:
+        """What another such audit, of the same calls, came to."""
+        self._lines, self._gaps = found.lines, found.gaps
+        self.differences.tally, self.differences.examples = found.tally, found.examples
+
     def lines(self) -> list[Line]:
         """Those with the dearest input first."""
         return sorted(self._lines.values(), key=lambda line: (-line.input_usd, line.route, line.model))
 
     def gaps(self) -> dict[str, Gaps]:
         """By route, of the calls whose prompts are in the log."""
-        return self._replay.gaps()
+        return self._gaps or self._replay.gaps()
 
     def _follow_writes(self, call: LoggedCall, price: Price, terms: CacheTerms, line: Line) -> None:
         """Find the writes that nobody read: of all routes together, since they share the provider's cache."""

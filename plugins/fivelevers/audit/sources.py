@@ -7,16 +7,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
+from typing import Any
 
 from fivelevers.audit import folders, ledger_log
 from fivelevers.audit.apart import reading
 from fivelevers.audit.arrival import in_order, merged
+from fivelevers.audit.beside import Beside, Work
 from fivelevers.audit.calls import Account, LoggedCall
 from fivelevers.audit.opened import STDIN
 from fivelevers.audit.read import read
 from fivelevers.errors import AuditError
 from fivelevers.stores.content_key import Keys
 from fivelevers.stores.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """``read``: every call, told of an account and of bytes that were read. ``beside``: the process that does the work
+    that was asked for; None where the log is not worth it, or not in files alone.
+    """
+
+    read: Callable[[Account, Callable[[int], None]], Iterator[LoggedCall]]
+    beside: Beside[Any, Any] | None
+
+    def __call__(self, account: Account, progress: Callable[[int], None]) -> Iterator[LoggedCall]:
+        return self.read(account, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +59,17 @@ class Sources:
         return sum(Path(name).stat().st_size for name in self.names if _is_file(name))
 
     @contextmanager
-    def reading(self, share: float = 1.0) -> Iterator[Callable[[Account, Callable[[int], None]], Iterator[LoggedCall]]]:
+    def reading(self, share: float = 1.0, work: Work[Any, Any] | None = None) -> Iterator[Calls]:
         """Gives what gives every call, in the order in which they were sent; both are in use once.
 
         Large files are read by several processes, which begin here: before there are threads, such as a progress
-        bar's. ``share``: see `Account`. Raises AuditError, LedgerError, ContentError, OSError.
+        bar's, and with them one that does the ``work``. ``share``: see `Account`.
+
+        Raises AuditError, LedgerError, ContentError, OSError.
         """
         files = [name for name in self.names if _is_file(name)]
-        with reading(files, share) as apart:
+        alone = len(files) == len(self.names)
+        with reading(files, share, work if alone else None) as apart:
             here = self.names if apart is None else tuple(name for name in self.names if not _is_file(name))
 
             def calls(account: Account, progress: Callable[[int], None]) -> Iterator[LoggedCall]:
@@ -59,7 +77,7 @@ class Sources:
                 found = read_here if apart is None else merged([*apart.runs(account, progress), read_here])
                 return map(account.labelled, found)  # the first comes when all are read
 
-            yield calls
+            yield Calls(calls, None if apart is None else apart.beside)
 
 
 def _is_file(name: str) -> bool:

@@ -84,7 +84,7 @@ def audit(
             if groups is not None:
                 groups.see(call, route)
 
-        done = go_through(logs, by, load(Path(policy)) if policy else None, see, share=sample)
+        done = go_through(logs, by, load(Path(policy)) if policy else None, see, share=sample, made=made)
         if done.account.calls and not done.account.drawn:
             told = f"draws none of the {len(done.account.blocks)} blocks of six hours in these logs"
             raise AuditError.of("--sample", sample, told, "take a larger share, or all")

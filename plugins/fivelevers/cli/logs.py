@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +19,10 @@ from fivelevers.prices import PriceBook, find_litellm_map
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from fivelevers.audit.audit import Audit, Found
     from fivelevers.audit.calls import Account, LoggedCall
     from fivelevers.audit.groups import By
+    from fivelevers.audit.prompt_cache import Settled
     from fivelevers.policy import Policy
 
 PolicyPath = Annotated[str, typer.Option("--policy", help="Sort calls into the routes of this policy.")]
@@ -83,9 +86,11 @@ def go_through(
     *,
     route: str | None = None,
     share: float = 1.0,
+    made: Audit | None = None,
 ) -> Pass:
     """Hand every call, with its route, to ``see`` in arrival order; only those of ``route`` where one is named.
 
+    ``made``: an audit that ``see`` hands them to, of which a process beside may do a part.
     Raises AuditError, LedgerError, ContentError, OSError.
     """
     from fivelevers.audit.calls import Account
@@ -93,14 +98,27 @@ def go_through(
     from fivelevers.audit.sources import Sources
 
     sources, done = Sources.of(logs), Pass(Account(share))
-    with sources.reading(share) as calls, _progress(sources.size) as (read, judged):
+    work = None if made is None else partial(_lever_1, made, by, policy)
+    with sources.reading(share, work) as calls, _progress(sources.size) as (read, judged):
+        if made is not None:
+            made.beside = calls.beside
         for number, call in enumerate(calls(done.account, read), 1):
             group = group_of(call, by, policy)
             if route is None or group == route:
                 see(call, group)
             if not number % _TOLD_EVERY:
                 judged(number, done.account.drawn)
+        if made is not None:
+            made.end()
     return done
+
+
+def _lever_1(
+    made: Audit, by: By, policy: Policy | None, calls: Iterator[LoggedCall]
+) -> Generator[Found, None, Settled]:
+    from fivelevers.audit.groups import group_of
+
+    return made.lever_1((call, group_of(call, by, policy)) for call in calls)
 
 
 @contextmanager

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fivelevers.audit import apart, opened
+from fivelevers.audit.audit import Audit
 from fivelevers.audit.calls import Account, LoggedCall
+from fivelevers.audit.groups import By
 from fivelevers.audit.opened import Part
 from fivelevers.audit.rows import parts
 from fivelevers.audit.sources import Sources
+from fivelevers.cli.audit_tables import Found, audit_record
+from fivelevers.cli.logs import go_through
 from fivelevers.errors import AuditError
+from fivelevers.prices import PriceBook, find_litellm_map
 from tests.unit.audit.logged import write
 from tests.unit.audit.test_read import BODY, EXCHANGE
 
@@ -78,3 +85,48 @@ def test_a_process_that_is_killed_is_told_of(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(apart, "read", lambda *_, **__: os._exit(9))
     with pytest.raises(AuditError, match="a reading process was killed"):
         read(write(tmp_path / "a.jsonl", rows()))
+
+
+def record(*names: Path) -> dict[str, Any]:
+    """What an audit says of them."""
+    made = Audit(PriceBook.from_litellm_map(find_litellm_map()), similar=False)
+    done = go_through([*map(str, names)], By.ROUTE, None, made.see, made=made)
+    return audit_record(Found(made, done, By.ROUTE), show_text=True)
+
+
+def asked_again() -> list[object]:
+    """Calls of two routes: a shared system prompt, a time in it on one of them, and every third asked before."""
+    rng, made = random.Random(2), list[object]()
+    for number in range(300):
+        stamp = f"It is {number}. " if number % 2 else ""
+        text = "When do you open?" if number % 3 == 0 else f"Question {number}?"
+        said = [{"role": "system", "content": stamp + "You know a manual. " * 400}, {"role": "user", "content": text}]
+        body = {"model": "claude-sonnet-4-5", "temperature": 0, "messages": said}
+        usage = {"prompt_tokens": 2000 + number % 7, "completion_tokens": 20}
+        about = {"alias": "desk" if number % 2 else "shop", "team": "t", "timestamp": 1.79e9 + 40.0 * number}
+        made.append({"request": body, "response": {"model": "claude-sonnet-4-5", "usage": usage}, **about})
+    rng.shuffle(made)
+    return made
+
+
+def test_an_audit_beside_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = write(tmp_path / "a.jsonl", asked_again())
+    alone = record(log)
+    assert any(float(line["projections"]["semantic_cache"]["saving_usd"][1]) > 0 for line in alone["lines"])
+    assert alone["differences"]
+    monkeypatch.setattr(apart, "WORTH_IT", 0)
+    monkeypatch.setattr(apart, "_PART_BYTES", 200_000)
+    monkeypatch.setattr(apart, "cores", lambda: 2)
+    assert json.loads(json.dumps(record(log))) == json.loads(json.dumps(alone))
+
+
+def test_a_process_beside_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    log = write(tmp_path / "a.jsonl", asked_again())
+    monkeypatch.setattr(apart, "WORTH_IT", 0)
+    monkeypatch.setattr(apart, "cores", lambda: 2)
+    monkeypatch.setattr(Audit, "lever_1", killed)
+    with pytest.raises(AuditError, match="a process was killed"):
+        record(log)
