@@ -23,7 +23,7 @@ from fivelevers.fp8_gate import hardware_report
 from fivelevers.fp8_gate.asking import WAITS_S, Asking, Role
 from fivelevers.fp8_gate.hardware_report import Measured
 from fivelevers.fp8_gate.run import Evidence, Gate
-from fivelevers.levers.quantization.checkpoint import scheme_of
+from fivelevers.levers.quantization.checkpoint import BF16, scheme_of
 from fivelevers.levers.quantization.economics import Economics, economics
 from fivelevers.levers.quantization.gate import Limits, Quality, Scored, quality
 from fivelevers.levers.quantization.gated import Gated, Served
@@ -200,6 +200,8 @@ class Run:
         if self.checkpoint is None:
             return None
         made = checkpoints.read(self.checkpoint)
+        if scheme_of(config_of(self.checkpoint)) == BF16:
+            raise QuantizationError(f"--checkpoint: {self.checkpoint}: is not quantised; name the one that is")
         with progress(f"reading {self.checkpoint.name}", checkpoints.size_of(self.checkpoint)) as read:
             why = checkpoints.problem(made, checkpoints.hashes(self.checkpoint, read))
         if why is not None:

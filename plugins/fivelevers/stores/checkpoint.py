@@ -71,7 +71,8 @@ def read(folder: Path) -> Manifest:
             raise QuantizationError(f"{file}: version {version} is of another release; {_FIX}")
         return Manifest(**found)
     except FileNotFoundError as error:
-        raise QuantizationError(f"{file}: is not there; write it with `fivelevers fp8 manifest`") from error
+        fix = f"write it with `fivelevers fp8 manifest {folder} --source MODEL`"
+        raise QuantizationError(f"{file}: is not there; {fix}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise QuantizationError(f"{file}: can not be read: {error!r}; {_FIX}") from error
 

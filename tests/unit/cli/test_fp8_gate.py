@@ -378,6 +378,14 @@ def test_a_server_that_refuses_all_is_told_in_its_words(serve: Serve, items: Pat
     assert "no such page" in done.stderr
 
 
+def test_a_checkpoint_that_is_not_quantised_is_refused(items: Path, fp8: Path, tmp_path: Path) -> None:
+    (fp8 / "config.json").write_text("{}")  # its server may quantise it while it loads
+    asked = ("--items", items, "--exact", "--checkpoint", fp8)
+    done = gate("http://127.0.0.1:9", "http://127.0.0.1:10", tmp_path / "a.fp8", *asked)
+    assert done.exit_code == 2
+    assert "is not quantised; name the one that is" in done.stderr
+
+
 def test_texts_that_could_not_be_read_leave_it_open(serve: Serve, items: Path, report: Path, tmp_path: Path) -> None:
     out, servers = tmp_path / "a.fp8", (serve(), serve(**FP8, reads=False))
     done = gate(*servers, out, "--items", items, "--exact", *measured(report))
