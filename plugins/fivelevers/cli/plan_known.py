@@ -201,8 +201,9 @@ def _quantization(route: Route, books: Books) -> Found:
     if served and not served & OWN_SERVERS:
         return Found(cannot=f"managed APIs alone serve it ({', '.join(sorted(served))})")
     registration = route.levers.quantization.registration
-    servers = "--baseline URL --candidate URL --from-ledger"
-    command = f"fivelevers fp8 gate --route {route.name} {servers} --out {route.name}.fp8"
+    servers = "--baseline URL --candidate URL --from-ledger --checkpoint FOLDER"
+    money = "--hardware-report FILE --gpu-hour-usd USD"  # register takes no verdict without either
+    command = f"fivelevers fp8 gate --route {route.name} {servers} {money} --out {route.name}.fp8"
     if registration is None:
         return Found("", "both verdicts of the gate, and a registration", command)
     return _registered(books.folder / registration, command)
