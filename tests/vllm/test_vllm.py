@@ -111,7 +111,7 @@ def gate(folder: Path, original: str) -> Callable[[str, str], Gated]:
         out = folder / f"{name}.verdict"
         words = ("--route", NAME, "--baseline", original, "--candidate", url, "--items", asked, "--out", out)
         check = ("--python", "tests.vllm.items:right", "--margin", 0.1, "--max-tokens", 6, "--texts", 30)
-        prices = ("--hardware-report", report, "--gpu-hour-usd", 2, "--repeat", 0.4)
+        prices = ("--hardware-report", report, "--gpu-hour-usd", 2, "--repeat", 1)
         beside = ("--checkpoint", folder / name) if name == "fp8" else ()
         done = fivelevers("fp8", "gate", *words, *check, *prices, *beside)
         assert done.exit_code in (0, 1), done.output
