@@ -67,7 +67,7 @@ def test_a_cache_that_answers_wrongly_goes_back_to_shadow(quiet: Proxy) -> None:
     found = arms(quiet, "halls")
     treated, control = found["semantic_cache"], found["no lever"]
     assert cost_per_success(treated).high_usd < cost_per_success(control).low_usd
-    assert treated.totals.failures > 5 * control.totals.failures
+    assert treated.totals.failures > 3 * control.totals.failures
     # What a wrong hit is said to have saved is waste: nearly all failures are such hits, and most answers are hits.
     spared = sum(usd for lever, basis, usd in treated.savings if (lever, basis) == ("semantic_cache", "estimated"))
     failed = treated.totals.failures / treated.totals.known
