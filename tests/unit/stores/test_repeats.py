@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from itertools import count
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fivelevers import metrics
+from fivelevers.metering.attribution import WasteKind
 from fivelevers.metering.event import Attempt, to_record
 from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.metering.repeats import Copy, repeated
@@ -64,6 +66,15 @@ def test_the_report_counts_it_until_somebody_who_knows_speaks(ledger: Ledger) ->
     ledger.insert([to_record(outcome("a", Outcome.SUCCESS))])
     (line,) = build(clusters(ledger, GroupBy.TOTAL, 0.0), [])
     assert (line.totals.successes, line.totals.failures) == (1, 0)
+
+
+def test_what_a_caller_had_to_ask_again_is_waste_at_its_cost(ledger: Ledger) -> None:
+    usd = [Decimal(f"0.00{n}") for n in (1, 2, 3, 4)]
+    insert(ledger, *(asked(f"r{n}", 10.0 * n, 10.0 * n + 1, cost_usd=cost) for n, cost in enumerate(usd)))
+    ledger.insert([to_record(outcome("r3", Outcome.SUCCESS))])
+    (line,) = build(clusters(ledger, GroupBy.TOTAL, 0.0), [])
+    wasted = {waste.kind: waste.usd for waste in line.waste if waste.usd}
+    assert wasted == {WasteKind.FAILED_REQUEST: sum(usd[:3])}
 
 
 @pytest.mark.parametrize("changes", [
