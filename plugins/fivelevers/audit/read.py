@@ -50,7 +50,8 @@ def read(
             account.leave(Reason.UNKNOWN, place)
             continue
         try:
-            call = replace(reader(place, row), good=label_in(row))
+            call, good = reader(place, row), label_in(row)
+            call = call if good is None else replace(call, good=good)
         except LeftOutError as error:
             account.leave(error.reason, place)
         except RecursionError:

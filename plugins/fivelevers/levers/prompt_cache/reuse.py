@@ -122,10 +122,9 @@ class Hazards:
     def add(self, counts: Mapping[str, float]) -> None:
         """Take increments in: a process learns from its own at once, with a store or without."""
         for field, count in counts.items():
-            cohort, name, slot = field.split(".")
+            cohort, keys, at = _parsed(field)
             rows = self._cohorts.setdefault(cohort, {})
-            at = 0 if slot == "n" else int(slot) + 1
-            for key in _keys(name):
+            for key in keys:
                 row = rows.get(key)
                 if row is None:
                     row = rows[key] = [0.0] * (1 + len(EDGES_S))
@@ -219,11 +218,13 @@ class Hazards:
         self._judged += [(rows, -1.0, gaps) for c, rows in self._cohorts.items() if (gaps := _too_young(c, now))]
 
 
-@lru_cache(maxsize=2**15)  # more than there are classes
-def _keys(name: str) -> tuple[_Key, ...]:
-    """Where a class is counted, by its decimal number."""
+@lru_cache(maxsize=2**14)  # of the present cohorts the same come again and again
+def _parsed(field: str) -> tuple[str, tuple[_Key, ...], int]:
+    """(cohort, where its class is counted, at which place of the row)."""
+    cohort, name, slot = field.split(".")
     class_id = int(name)
-    return tuple((level, class_id >> BIN_BITS * level) for level in LEVELS)
+    keys = tuple((level, class_id >> BIN_BITS * level) for level in LEVELS)
+    return cohort, keys, 0 if slot == "n" else int(slot) + 1
 
 
 def _too_young(cohort: str, now: float) -> range:
