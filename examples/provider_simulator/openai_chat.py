@@ -1,5 +1,7 @@
 """POST /v1/chat/completions (https://developers.openai.com/api/reference/resources/chat)."""
 
+import math
+import random
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -118,17 +120,29 @@ def usage_json(usage: Usage) -> Json:
 
 
 def whole(reply: Reply) -> Json:
-    choices = [_choice(index, answer) for index, answer in enumerate(reply.answers)]
+    asked = reply.call.body.get("logprobs") is True
+    choices = [_choice(index, answer, sure=asked) for index, answer in enumerate(reply.answers)]
     return _head(reply, "chat.completion") | {"choices": choices, "usage": usage_json(reply.usage)}
 
 
-def _choice(index: int, answer: Answer) -> Json:
+def _choice(index: int, answer: Answer, *, sure: bool) -> Json:
     message: Json = {"role": "assistant", "content": answer.text or None, "refusal": None, "annotations": []}
     if answer.calls:
         message["tool_calls"] = [_call(call.name, call.arguments) for call in answer.calls]
     elif not answer.text:
         message["content"] = ""
-    return {"index": index, "message": message, "logprobs": None, "finish_reason": _FINISH[answer.finish]}
+    logprobs = _logprobs(answer.text) if sure and answer.text else None
+    return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": _FINISH[answer.finish]}
+
+
+def _logprobs(text: str) -> Json:
+    """Made up from the text: chances between .7 and 1 that say nothing of whether it is right."""
+    rng = random.Random(text)
+    content = [
+        {"token": piece, "logprob": math.log(rng.uniform(0.7, 1.0)), "bytes": list(piece.encode()), "top_logprobs": []}
+        for piece in stream_pieces(text)
+    ]
+    return {"content": content, "refusal": None}
 
 
 def _call(name: str, arguments: str) -> Json:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fivelevers.levers.routing.calibrate import calibrate
 from fivelevers.levers.routing.certify import Promise
+from fivelevers.levers.routing.chances import Chances
 from fivelevers.levers.routing.examples import Examples
 from fivelevers.levers.routing.features import features_of
 from fivelevers.levers.routing.scorer import cascaded, looked_at
@@ -18,14 +19,14 @@ from fivelevers.levers.routing.split import Split
 from fivelevers.stores import route_artifact
 from tests.wire.caching import ANTHROPIC, OPENAI
 
-SCHEMA, CHECKED, AGREED, SHADOW, DEAR, CLAUDE, HASTY, BROKEN, STRAY, LOST, SCORED, MOVED, MISSING = ALIASES = tuple(
+SCHEMA, CHECKED, AGREED, SHADOW, DEAR, CLAUDE, HASTY, BROKEN, STRAY, LOST, SCORED, MOVED, MISSING, SURE = ALIASES = tuple(
     f"cascade-{name}"
     for name in (
         "schema", "checked", "agreed", "shadow", "dear", "claude", "hasty", "broken", "stray", "lost", "scored",
-        "moved", "missing",
+        "moved", "missing", "sure",
     )
 )  # fmt: skip
-SCORER = "scored.cascade"
+SCORER, BY_CHANCES = "scored.cascade", "sure.cascade"
 PROVIDER_MAP = [{"provider": "fivelevers", "custom_handler": "fivelevers.proxies.litellm.cascade.handler"}]
 _UPSTREAM = {
     "weak-gpt": ("openai/gpt-4.1-nano", OPENAI),
@@ -61,27 +62,37 @@ ROUTES: list[dict[str, Any]] = [
     _route(BROKEN, verify=["validators"], validators=[{"python": "tests.wire.cascades:missing"}]),
     _route(SCORED, verify=["scorer"], artifact=SCORER),
     _route(MOVED, verify=["scorer"], artifact=SCORER, weak="second-gpt", max_cost_ratio=0.2),
+    _route(SURE, verify=["scorer"], artifact=BY_CHANCES),
     _route(MISSING, verify=["scorer", "schema"], artifact="missing.cascade"),
     _route(CLAUDE, verify=["validators"], validators=NUMBER, weak="weak-claude", strong="strong-claude"),
 ]
 
 
 def write(folder: Path) -> None:
-    """A scorer that has learned to believe answers with a number in them, beside the policy that names it."""
+    """Scorers that have learned to believe answers with a number in them, beside the policy that names them.
+
+    One of them from answers that told how sure the model was of their tokens.
+    """
+    _write(folder / SCORER, SCORED, None)
+    _write(folder / BY_CHANCES, SURE, Chances(0.85, 0.72))
+
+
+def _write(file: Path, route: str, chances: Chances | None) -> None:
     prompts, answers, right = zip(*_answered(600), strict=True)
     features, chars = [features_of(prompt) for prompt in prompts], np.array([float(len(prompt)) for prompt in prompts])
     success = np.array([[float(weak), 1.0] for weak in right])
     cost_usd = np.tile([1e-5, 2e-4], (600, 1))
     models = ("openai/gpt-4.1-nano", "openai/gpt-4.1")
-    pair = Examples(models, features, [SCORED] * 600, chars, success, cost_usd)
-    looks = [looked_at(one, prompt, answer) for one, prompt, answer in zip(features, prompts, answers, strict=True)]
+    pair = Examples(models, features, [route] * 600, chars, success, cost_usd)
+    told = zip(features, prompts, answers, strict=True)
+    looks = [looked_at(one, prompt, answer, chances=chances) for one, prompt, answer in told]
     split = Split(np.arange(300), np.arange(300, 600), np.arange(0))
     made = calibrate(cascaded(pair, looks), split, Promise(epsilon=0.05), strong=models[1])
     assert made.certificate.chosen is not None
     # Far from both kinds of answers: how the simulator words its own decides nothing.
     chosen = replace(made.certificate.chosen, threshold=2500.0)
     certificate = replace(made.certificate, chosen=chosen)
-    route_artifact.write(folder / SCORER, replace(made, certificate=certificate))
+    route_artifact.write(file, replace(made, certificate=certificate))
 
 
 _SAID = ("That comes to {}.", "It is {}.", "First the products, then the sum: this gives {}.", "So the answer is {}.")

@@ -159,6 +159,22 @@ def test_an_answer_is_taken_that_looks_like_the_right_ones_of_the_benchmark(
         assert f"({said})" in wait_for(lambda: explained(quiet, reply.request_id), lambda found: "sent to" in found)  # noqa: B023
 
 
+@pytest.mark.parametrize(("api", "stream"), WAYS)
+def test_the_weak_model_says_how_sure_it_is_where_the_scorer_goes_by_that(quiet: Proxy, api: str, stream: bool) -> None:
+    mark = uuid.uuid4().hex
+    reply = ask(quiet, cascades.SURE, f"{SUM} ({mark})", api, stream=stream)
+    assert reply.headers[SAID] == ("weak-first" if stream else "weak")
+    recorded = httpx.get(f"{quiet.stack.simulator_url}/sim/requests?last=20").json()["requests"]
+    (sent,) = (json.loads(one["body"]) for one in recorded if mark in one["body"])
+    assert (sent["model"], sent["logprobs"]) == ("gpt-4.1-nano", True)
+    assert '"logprob":' not in reply.text.replace(" ", "")  # which nobody asked for
+
+
+def test_who_asks_for_log_probabilities_gets_them_from_a_cascade_too(quiet: Proxy) -> None:
+    told = json.loads(ask(quiet, cascades.SURE, logprobs=True).text)["choices"][0]["logprobs"]["content"]
+    assert all(token["logprob"] <= 0 for token in told)
+
+
 @pytest.mark.parametrize(("alias", "why", "headers"), [
     (cascades.MOVED, "stale", {}),  # the alias holds another model than the one that was labelled
     (cascades.MISSING, "no-artifact", {}),

@@ -45,6 +45,9 @@ def benchmark(
     max_tokens: Annotated[int, typer.Option(min=1, help="Of an answer whose request does not say.")] = 1000,
     timeout_s: Annotated[float, typer.Option(min=0.1, help="For an answer; then it is tried again.")] = 120.0,
     batch: Annotated[bool, typer.Option("--batch", help="By the batch lane: cheaper, and in hours.")] = False,
+    logprobs: Annotated[
+        bool, typer.Option("--logprobs", help="Ask for the tokens' log-probabilities: a cascade's scorer goes by them.")
+    ] = False,
     poll_s: Annotated[float, typer.Option(min=0.1, help="With --batch: between two looks at a request.")] = 60.0,
     policy: Annotated[str, typer.Option(envvar="FIVELEVERS_POLICY", help="The policy file.")] = "",
     ledger: LedgerUrl = "",
@@ -76,7 +79,7 @@ def benchmark(
             raise CalibrationError(f"--models: {models!r} is not two models; routing is between two or more")
         source = Source(route, prompts, policy, ledger_url(ledger, state_dir), at_most, days)
         budget = Decimal(str(budget_usd))
-        way = Way(proxy, key, names, budget, concurrency, max_tokens, timeout_s, batch, poll_s)
+        way = Way(proxy, key, names, budget, concurrency, max_tokens, timeout_s, batch, poll_s, logprobs)
         grading = Grading(exact, regex, json_schema, python, judge, rubric, labels)
         run = Run(source, way, grading, out, price_book(prices, price_map), yes, as_json)
         raise typer.Exit(0 if asyncio.run(run.go()) else 1)

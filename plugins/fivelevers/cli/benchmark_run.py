@@ -99,6 +99,7 @@ class Way:
     timeout_s: float
     batch: bool
     poll_s: float
+    logprobs: bool = False
 
     def calls(self) -> ProxyCalls:
         """Raises CalibrationError where the URL or the key can be none."""
@@ -153,7 +154,9 @@ class Run:
         calls = Calls(proxy, way.key, budget, slots, timeout_s=way.timeout_s, poll_s=way.poll_s)
         calls.replay(journal.found)
         grader = self.grading.grader(route, calls, judge)
-        return Benchmark(calls, found[: len(way.models)], grader, way.max_tokens, batch=way.batch), judge
+        return Benchmark(
+            calls, found[: len(way.models)], grader, way.max_tokens, batch=way.batch, logprobs=way.logprobs
+        ), judge
 
     def _agree(self, made: Benchmark, cases: Sequence[Case], judge: Candidate | None) -> None:
         """Says what it costs, and asks. Raises CalibrationError where there is nobody to ask."""

@@ -13,6 +13,7 @@ from fivelevers.cli.json_lines import lines_of
 from fivelevers.errors import CalibrationError
 from fivelevers.levers.routing import artifact
 from fivelevers.levers.routing.artifact import TokenPrice
+from fivelevers.levers.routing.chances import Chances
 from fivelevers.levers.routing.examples import Examples
 from fivelevers.levers.routing.features import features_of
 from fivelevers.levers.routing.scorer import cascaded, looked_at
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 
 _FIX = 'write {"prompt", "route", "correct": {model: true}, "tokens": {model: [input, output]}} in each line'
 
+_Chance = Annotated[float, Field(ge=0, le=1)]
+
 
 class LabelledPrompt(BaseModel):
     """One line. ``route``: of the policy, or a part of one that requests name. ``tokens``: input and output of each
     model's call; ``cost_usd`` serves where they are not known. ``answers``: the texts, empty where a model failed; what
-    a cascade learns from.
+    a cascade learns from, with ``chances``: of their tokens, the mean and the least.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -39,6 +42,7 @@ class LabelledPrompt(BaseModel):
     tokens: dict[str, tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]] = {}
     cost_usd: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
     answers: dict[str, str] = {}
+    chances: dict[str, tuple[_Chance, _Chance]] = {}
 
     @model_validator(mode="after")
     def _every_answer_has_a_cost(self) -> LabelledPrompt:
@@ -92,8 +96,12 @@ def cascade_of(prompts: Sequence[LabelledPrompt], book: PriceBook | None, weak: 
         raise CalibrationError(f"the cascade asks {missing[0]}, which the prompts have no labels of")
     pair = examples.only((weak, strong))
     both = zip(prompts, pair.features, strict=True)
-    looks = [looked_at(features, one.prompt, one.answers[weak]) for one, features in both]
+    looks = [looked_at(features, one.prompt, one.answers[weak], chances=_chances(one, weak)) for one, features in both]
     return cascaded(pair, looks)
+
+
+def _chances(one: LabelledPrompt, model: str) -> Chances | None:
+    return Chances(*one.chances[model]) if model in one.chances else None
 
 
 def examples_of(prompts: Sequence[LabelledPrompt], book: PriceBook | None) -> Examples:

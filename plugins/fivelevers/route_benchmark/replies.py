@@ -17,6 +17,7 @@ from fivelevers.audit.calls import LeftOutError
 from fivelevers.audit.fields import usage
 from fivelevers.batched import finish_reason, output_of
 from fivelevers.errors import CalibrationError
+from fivelevers.levers.routing.chances import Chances, chances_in
 from fivelevers.metering.cost import Unknown, cost
 from fivelevers.output import Output, ToolCall
 from fivelevers.prices import Usage
@@ -44,7 +45,8 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """``tokens``: of prompt and answer. ``why``: it is no answer. ``lane``: it came by the batch lane."""
+    """``tokens``: of prompt and answer. ``why``: it is no answer. ``lane``: it came by the batch lane. ``chances``: of
+    the answer's tokens, where it told them."""
 
     ended: Ended
     output: Output = NOTHING
@@ -52,11 +54,13 @@ class Reply:
     usd: Decimal = ZERO
     why: str = ""
     lane: bool = False
+    chances: Chances | None = None
 
     def record(self) -> dict[str, Any]:
         calls = [(call.name, call.arguments) for call in self.output.tool_calls]
         told = {"ended": self.ended.value, "text": self.output.text, "tokens": self.tokens, "lane": self.lane}
-        return told | ({"tool_calls": calls} if calls else {}) | ({"why": self.why} if self.why else {})
+        more = {"tool_calls": calls, "why": self.why, "chances": self.chances}
+        return told | {name: value for name, value in more.items() if value}
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Reply:
@@ -64,7 +68,8 @@ class Reply:
         read_tokens, written_tokens = record["tokens"]
         output, usd = Output(record["text"], calls), Decimal(record["usd"])
         ended, why = Ended(record["ended"]), record.get("why", "")
-        return cls(ended, output, (read_tokens, written_tokens), usd, why, record["lane"])
+        chances = Chances(*record["chances"]) if "chances" in record else None
+        return cls(ended, output, (read_tokens, written_tokens), usd, why, record["lane"], chances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,9 @@ def reply_of(heard: Heard, candidate: Candidate, *, own_limit: bool, most_usd: D
         return Reply(Ended.LEFT_OUT, usd=most_usd, why="an answer without token counts", lane=lane)
     ended, why = _ended(finish_reason(heard.body), own_limit=own_limit)
     usd = _usd(candidate, used, lane=lane)
-    return Reply(ended, output_of(heard.body), (used.prompt, used.output), usd, why, lane)
+    choices = heard.body.get("choices")
+    chances = chances_in(choices[0]) if isinstance(choices, list) and choices else None
+    return Reply(ended, output_of(heard.body), (used.prompt, used.output), usd, why, lane, chances)
 
 
 def _ended(reason: str | None, *, own_limit: bool) -> tuple[Ended, str]:

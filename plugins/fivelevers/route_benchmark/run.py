@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fivelevers.request import Api
 from fivelevers.route_benchmark.budget import BudgetSpentError
 from fivelevers.route_benchmark.calls import Call, Calls
 from fivelevers.route_benchmark.cases import Candidate, Case
@@ -27,17 +28,23 @@ class Labelled:
         return all(right is not None for right in self.right.values())
 
     def line(self) -> dict[str, Any]:
-        """As `fivelevers route fit` reads it. ``answers``: those that are text; of a failure there is none."""
+        """As `fivelevers route fit` reads it. ``answers``: those that are text; of a failure there is none.
+
+        ``chances``: of their tokens, where they told them.
+        """
         tokens = {model: list(reply.tokens) for model, reply in self.replies.items()}
         told = {"prompt": self.case.prompt, "route": self.case.route, "correct": dict(self.right), "tokens": tokens}
         texts = {model: reply for model, reply in self.replies.items() if not reply.output.tool_calls}
         ended = Ended.ANSWERED
-        return told | {"answers": {name: one.output.text if one.ended is ended else "" for name, one in texts.items()}}
+        told["answers"] = {name: one.output.text if one.ended is ended else "" for name, one in texts.items()}
+        sure = {name: list(one.chances) for name, one in texts.items() if one.ended is ended and one.chances}
+        return told | ({"chances": sure} if sure else {})
 
 
 @dataclass(slots=True)
 class Benchmark:
-    """``max_tokens``: of an answer whose request does not say. ``workers``: prompts at once.
+    """``max_tokens``: of an answer whose request does not say. ``workers``: prompts at once. ``logprobs``: chat
+    completions are asked for the log-probabilities of their tokens; a model that has none goes without.
 
     ``spent``: the budget ended it; what is known already still counts. ``problem``: what ended it else.
     """
@@ -47,6 +54,7 @@ class Benchmark:
     grader: Grader
     max_tokens: int
     batch: bool = False
+    logprobs: bool = False
     spent: bool = False
     problem: Exception | None = None
     _done: list[Labelled] = field(default_factory=list)
@@ -100,4 +108,5 @@ class Benchmark:
         """As it is sent."""
         limit = case.limit or self.max_tokens
         most = candidate.most_usd(case.bytes, limit, tools=case.tools)
-        return Call(candidate, case.api, case.body, most, None if case.limit else limit)
+        more = {"logprobs": True, "drop_params": True} if self.logprobs and case.api is Api.CHAT else {}
+        return Call(candidate, case.api, {**case.body, **more}, most, None if case.limit else limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from math import log
 
 import httpx
 import pytest
@@ -45,6 +46,22 @@ def test_what_was_answered_before_is_labelled_when_the_budget_ends_it() -> None:
     assert again.spent
     assert [one.case.prompt for one in done] == ["b", "c", "d"]
     assert later.asked == []
+
+
+def test_how_sure_a_model_was_stands_beside_its_answer() -> None:
+    heard = said().json()
+    heard["choices"][0]["logprobs"] = {"content": [{"token": "4", "logprob": log(0.5)}, {"token": "2", "logprob": 0}]}
+    scene = Scene(httpx.Response(200, json=heard))
+    benchmark = made(scene)
+    benchmark.logprobs = True
+    (done,) = run(benchmark, "a")
+    assert done.line()["chances"] == {name: pytest.approx([0.5**0.5, 0.5]) for name in (MODEL.name, OTHER.name)}
+    assert all(asked["logprobs"] is True for asked in scene.asked)
+    again = made(Scene(said()))
+    again.logprobs = True
+    again.calls.replay(scene.written)
+    assert run(again, "a")[0].line() == done.line()
+    assert "chances" not in run(made(Scene(said())), "a")[0].line()
 
 
 @pytest.mark.parametrize("error", [OSError("no space left on the device"), TypeError("a bug")])

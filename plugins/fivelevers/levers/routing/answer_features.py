@@ -6,10 +6,10 @@ Nothing here knows a task: sums are checked wherever an answer writes them down,
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from math import exp, log1p
+from math import log1p
 from typing import Final
 
+from fivelevers.levers.routing.chances import Chances
 from fivelevers.levers.routing.features import Features, features_of
 
 ANSWER_SURFACE: Final = (
@@ -42,8 +42,8 @@ _READ_CHARS: Final = 8_000
 _TOLERANCE: Final = 0.01
 
 
-def answer_features(prompt: str, answer: str, *, cut: bool = False, logprobs: Sequence[float] = ()) -> Features:
-    """``cut``: the provider stopped it at the token limit. ``logprobs``: natural logarithms, of the answer's tokens."""
+def answer_features(prompt: str, answer: str, *, cut: bool = False, chances: Chances | None = None) -> Features:
+    """``cut``: the provider stopped it at the token limit. ``chances``: of the answer's tokens, where it told them."""
     read = answer[-_READ_CHARS:]
     numbers = _NUMBER.findall(read)
     asked = set(_NUMBER.findall(prompt[-_READ_CHARS:]))
@@ -61,7 +61,7 @@ def answer_features(prompt: str, answer: str, *, cut: bool = False, logprobs: Se
         float("." in last),
         float(len(last)),
         float(_DOUBT.search(read) is not None),
-        *_chances(logprobs),
+        *_chances(chances),
     )
     return Features(surface, features_of(answer).words)
 
@@ -72,11 +72,9 @@ def _ends(answer: str) -> bool:
     return not last or not (last.isalpha() or last in ",(*/+-=<$:;")
 
 
-def _chances(logprobs: Sequence[float]) -> tuple[float, float, float]:
-    """The geometric mean of the tokens' chances, the least of them, and whether there are none."""
-    if not logprobs:
-        return 0.0, 0.0, 1.0
-    return exp(sum(logprobs) / len(logprobs)), exp(min(logprobs)), 0.0
+def _chances(chances: Chances | None) -> tuple[float, float, float]:
+    """And whether there are none."""
+    return (0.0, 0.0, 1.0) if chances is None else (*chances, 0.0)
 
 
 def _sums(answer: str) -> tuple[int, int]:

@@ -14,8 +14,11 @@ import numpy as np
 
 from fivelevers.levers.routing.answer_features import answer_features
 from fivelevers.levers.routing.artifact import Artifact
+from fivelevers.levers.routing.chances import Chances
 from fivelevers.levers.routing.examples import Examples, Floats
 from fivelevers.levers.routing.features import Features, features_of
+
+_MOST = 0.5  # of the answers without chances: the last number of an answer's surface, so of the model's mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +34,26 @@ class Scorer:
     def of(cls, artifact: Artifact, prompt: str, cell: str) -> Scorer:
         return cls(artifact, prompt, features_of(prompt), cell)
 
-    def takes(self, answer: str) -> bool:
-        """Whether a weak answer may be given in the place of the strong model's. False on an unknown route."""
-        look = looked_at(self.features, self.prompt, answer)
+    @property
+    def by_chances(self) -> bool:
+        """Whether the answers that it learned from told how sure the model was of their tokens."""
+        return bool(self.artifact.model.surface_mean[-1] < _MOST)
+
+    def takes(self, answer: str, chances: Chances | None = None) -> bool:
+        """Whether a weak answer may be given in the place of the strong model's. False on an unknown route, and where
+        an answer does not tell what those told that were learned from."""
+        if self.by_chances and chances is None:
+            return False
+        look = looked_at(self.features, self.prompt, answer, chances=chances if self.by_chances else None)
         decision = self.artifact.decide(look, self.cell, len(self.prompt))
         return decision.model != self.artifact.certificate.strong
 
 
 def looked_at(
-    prompt: Features, asked: str, answer: str, *, cut: bool = False, logprobs: Sequence[float] = ()
+    prompt: Features, asked: str, answer: str, *, cut: bool = False, chances: Chances | None = None
 ) -> Features:
     """The prompt's surface, the answer's, and the answer's words. ``asked`` is the prompt's text."""
-    found = answer_features(asked, answer, cut=cut, logprobs=logprobs)
+    found = answer_features(asked, answer, cut=cut, chances=chances)
     return Features(prompt.surface + found.surface, found.words)
 
 

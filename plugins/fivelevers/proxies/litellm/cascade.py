@@ -72,6 +72,9 @@ def _strong(call: Call) -> str:
 
 async def _answer(cascading: Cascading, begun: Begun) -> Any:
     found = _given(await cascading.answer(begun))
+    if begun.what.by_chances and not begun.call.params.get("logprobs"):
+        for choice in found.choices:
+            choice.logprobs = None  # which the caller did not ask for
     _tell(cascading)
     return found
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fivelevers import metrics
 from fivelevers.engine import Plan
 from fivelevers.levers.routing.agreement import agree
+from fivelevers.levers.routing.chances import chances_in
 from fivelevers.metering.outcomes import Outcome
 from fivelevers.metering.validators import Finding, Tools, answers_schema, judge, tool_arguments
 from fivelevers.output import Output
@@ -55,7 +56,7 @@ class Looks:
             return "incomplete"
         if self.agreement and (second is None or not agree(output, reading.output_of(second))):
             return "agreement"
-        looked = (self._fits(output), self._scored(output), await self._validated(output))
+        looked = (self._fits(output), self._scored(output, response), await self._validated(output))
         found = [said for said in looked if said is not None]
         bad = next((name for name, good in found if not good), None)
         return bad or (None if found or self.agreement else "unverified")
@@ -68,11 +69,16 @@ class Looks:
             found = answers_schema(self.schema, output) if self.schema is not None else None
         return None if found is None else ("schema", _good(found))
 
-    def _scored(self, output: Output) -> tuple[str, bool] | None:
+    @property
+    def by_chances(self) -> bool:
+        """Whether the weak answer has to tell how sure its model was of its tokens."""
+        return self.scorer is not None and self.scorer.by_chances
+
+    def _scored(self, output: Output, response: Any) -> tuple[str, bool] | None:
         """By what was learned of such answers: of texts alone."""
         if self.scorer is None or output.tool_calls:
             return None
-        return "scorer", self.scorer.takes(output.text)
+        return "scorer", self.scorer.takes(output.text, chances_in(response.choices[0]) if self.by_chances else None)
 
     async def _validated(self, output: Output) -> tuple[str, bool] | None:
         """By the route's validators, in a thread: they may be anybody's code."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
+import litellm
 from litellm.litellm_core_utils.internal_call_metadata import forwarded_internal_call_metadata
 
 from fivelevers import metrics
@@ -153,6 +154,8 @@ class Cascading:
         weak, strong = self._costs(settings.weak), self._costs(settings.strong)
         second = {} if settings.agrees_with is None else self._costs(settings.agrees_with)
         known = [usd for costs in (weak, strong, second) for usd in costs.values() if usd is not None]
+        if what.by_chances and not all(map(_tells_chances, weak)):
+            return None, "no-logprobs"
         if not weak or not strong or len(known) < len(weak) + len(strong) + len(second):
             return None, "unpriced"
         payee = min(strong, key=lambda one: strong[one] or Decimal(0))
@@ -194,11 +197,12 @@ class Cascading:
     async def _weak(self, call: Call, what: Looks, tried: Tried) -> tuple[Any, Any]:
         """What the weak model says and, where their agreement is looked at, what the second one does."""
         alias = self.settings.agrees_with if what.agreement else None
+        more = {"logprobs": True} if what.by_chances else {}
         if alias is None:
-            return await self._ask(call, self.settings.weak, tried), None
+            return await self._ask(call, self.settings.weak, tried, **more), None
         own = flight.Flight(self.plan, self.state, charged_to=LEVER)
         async with asyncio.TaskGroup() as both:
-            first = both.create_task(self._ask(call, self.settings.weak, tried))
+            first = both.create_task(self._ask(call, self.settings.weak, tried, **more))
             second = both.create_task(self._ask(call, alias, own))
         return first.result(), second.result()
 
@@ -208,13 +212,13 @@ class Cascading:
         self.gave = made
         return found
 
-    async def _ask(self, call: Call, alias: str, made: flight.Flight) -> Any:
+    async def _ask(self, call: Call, alias: str, made: flight.Flight, **more: Any) -> Any:
         found: list[Any] = []
 
         async def keep(answer: Any) -> None:
             found.append(answer)
 
-        await self._asked(call, alias, made, keep)
+        await self._asked(call, alias, made, keep, **more)
         return found[0]
 
     def _asked(
@@ -235,6 +239,12 @@ class Cascading:
             await then(await router().acompletion(**sent))
 
         return asyncio.get_running_loop().create_task(run())
+
+
+def _tells_chances(payee: Payee) -> bool:
+    """Whether its chat completions can be asked for log-probabilities, as LiteLLM knows it."""
+    known = litellm.get_supported_openai_params(model=payee.model, custom_llm_provider=payee.provider)
+    return "logprobs" in (known or ())
 
 
 def _kind(error: BaseException) -> str:

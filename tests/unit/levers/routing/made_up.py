@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fivelevers.levers.routing.chances import Chances
 from fivelevers.levers.routing.examples import Examples
 from fivelevers.levers.routing.features import features_of
 from fivelevers.levers.routing.scorer import cascaded, looked_at
@@ -27,6 +28,17 @@ def examples(count: int, *, seed: int, chances: dict[str, tuple[float, float]] =
     chars = np.array([len(text) for text in texts], float)
     cost_usd = (100 + chars)[:, None] * np.array([0.02e-4, 1e-4])
     return Examples(("weak", "strong"), [features_of(text) for text in texts], routes, chars, success, cost_usd)
+
+
+CERTAIN, TORN = Chances(0.97, 0.8), Chances(0.7, 0.1)
+
+
+def chancy_examples(count: int, *, seed: int) -> Examples:
+    """Those of a cascade whose weak model always says the same, and is mostly unsure where it is wrong."""
+    pair, rng = examples(count, seed=seed), np.random.default_rng(seed + 1)
+    told = [right if rng.random() < SHOWS else not right for right in pair.success[:, 0] > 0]
+    sure = zip(pair.features, told, strict=True)
+    return cascaded(pair, [looked_at(one, "", SURE, chances=CERTAIN if right else TORN) for one, right in sure])
 
 
 def cascade_examples(count: int, *, seed: int) -> Examples:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fivelevers.levers.routing.answer_features import ANSWER_SURFACE, answer_features
 from fivelevers.levers.routing.cascade import affordable
+from fivelevers.levers.routing.chances import Chances, chances_in, chances_of
 from fivelevers.levers.routing.features import SURFACE, features_of
 from fivelevers.levers.routing.fit import fit
 from fivelevers.levers.routing.scorer import cascaded, looked_at
@@ -51,11 +52,20 @@ def test_how_it_ends_and_what_it_takes_up() -> None:
 
 
 def test_chances_of_its_tokens() -> None:
-    found = surface("42", logprobs=[log(0.5), log(0.5), log(0.125)])
+    found = surface("42", chances=chances_of([log(0.5), log(0.5), log(0.125)]))
     assert found["mean_chance"] == pytest.approx((0.5 * 0.5 * 0.125) ** (1 / 3))
     assert found["least_chance"] == pytest.approx(0.125)
     assert found["no_chances"] == 0
     assert surface("42")["no_chances"] == 1
+
+
+def test_a_choice_tells_how_sure_its_tokens_were() -> None:
+    tokens = [{"token": "4", "logprob": log(0.5)}, {"token": "2", "logprob": log(0.125)}]
+    assert chances_in({"logprobs": {"content": tokens}}) == pytest.approx(Chances(0.25, 0.125))
+    assert chances_in({"logprobs": {"content": [{"token": "4", "logprob": -float("inf")}]}}) == pytest.approx((0, 0))
+    silent: tuple[object, ...] = (None, {}, {"content": None}, {"content": []}, {"content": [{"token": "4"}]})
+    assert [chances_in({"logprobs": one}) for one in silent] == [None] * len(silent)
+    assert chances_in(None) is None
 
 
 @given(st.text(max_size=500), st.text(alphabet="0123456789+-*/x=.,$% ", max_size=500))

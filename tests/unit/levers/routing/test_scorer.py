@@ -15,7 +15,7 @@ from fivelevers.levers.routing.overview import overview
 from fivelevers.levers.routing.scorer import Scorer
 from fivelevers.levers.routing.split import Split
 from fivelevers.stores import route_artifact
-from tests.unit.levers.routing.made_up import SORRY, SURE, cascade_examples
+from tests.unit.levers.routing.made_up import CERTAIN, SORRY, SURE, TORN, cascade_examples, chancy_examples
 
 EXAMPLES = cascade_examples(4000, seed=3)
 EVERY = np.arange(4000)
@@ -52,6 +52,19 @@ def test_the_answer_decides(artifact: Artifact) -> None:
     scorer = Scorer.of(artifact, PROMPT, CELL)
     assert scorer.takes(SURE)
     assert not scorer.takes(SORRY)
+
+
+def test_how_sure_it_was_decides_where_nothing_else_shows(artifact: Artifact) -> None:
+    made = calibrate(chancy_examples(4000, seed=3), SPLIT, Promise(epsilon=0.03))
+    assert made.certificate.verdict is Verdict.ROUTE
+    scorer = Scorer.of(made, PROMPT, CELL)
+    assert scorer.by_chances
+    assert scorer.takes(SURE, CERTAIN)
+    assert not scorer.takes(SURE, TORN)
+    assert not scorer.takes(SURE)  # it does not tell
+    plain = Scorer.of(artifact, PROMPT, CELL)
+    assert not plain.by_chances
+    assert plain.takes(SURE, TORN)  # nothing was learned of that
 
 
 def test_an_unknown_route_or_a_certificate_that_says_no_takes_nothing(artifact: Artifact) -> None:
