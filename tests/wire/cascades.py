@@ -19,7 +19,9 @@ from fivelevers.levers.routing.split import Split
 from fivelevers.stores import route_artifact
 from tests.wire.caching import ANTHROPIC, OPENAI
 
-SCHEMA, CHECKED, AGREED, SHADOW, DEAR, CLAUDE, HASTY, BROKEN, STRAY, LOST, SCORED, MOVED, MISSING, SURE = ALIASES = tuple(
+(
+    SCHEMA, CHECKED, AGREED, SHADOW, DEAR, CLAUDE, HASTY, BROKEN, STRAY, LOST, SCORED, MOVED, MISSING, SURE,
+) = ALIASES = tuple(
     f"cascade-{name}"
     for name in (
         "schema", "checked", "agreed", "shadow", "dear", "claude", "hasty", "broken", "stray", "lost", "scored",
