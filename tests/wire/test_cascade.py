@@ -279,10 +279,10 @@ def test_where_nobody_says_how_the_strong_model_of_the_deployment_answers(
     quiet: Proxy, api: str, stream: bool, broken: bool
 ) -> None:
     """Without a policy for the alias, and after a fault of the plugin's own hook."""
-    mark = uuid.uuid4().hex
+    mark = f"{api}, {stream}, {broken}"  # the same each time: so is what the simulated model makes of it
     headers = {"x-test-unplanned": "1"} if broken else {}
     reply = ask(quiet, cascades.STRAY, f"What is 17 * 23 + 4? ({mark})", api, stream=stream, headers=headers)
-    assert re.search(r'"(content|text|delta)": ?"[^"]', reply.text)  # right or not: now and then the model is wrong
+    assert "395" in reply.text
     recorded = httpx.get(f"{quiet.stack.simulator_url}/sim/requests?last=20").json()["requests"]
     assert [json.loads(one["body"])["model"] for one in recorded if mark in one["body"]] == ["gpt-4.1"]
     if not broken:

@@ -18,7 +18,7 @@ from fivelevers.audit.spending import Spending
 from fivelevers.audit.waste import AskedAgain, Wasted, waste_of
 from fivelevers.prices import PriceBook
 
-Found = tuple[Charge | None, Decimal]
+Charged = tuple[Charge | None, Decimal]
 """Of one call: what it cost, and USD that it costs more since lever 2 answers others."""
 
 
@@ -28,7 +28,7 @@ class Audit:
     def __init__(self, prices: PriceBook, *, similar: bool) -> None:
         self._prices = prices
         self.prefixes = PromptCacheAudit(prices)
-        self.beside: Beside[Found, Settled] | None = None
+        self.beside: Beside[Charged, Settled] | None = None
         self.answers = SemanticCacheAudit(similar=similar)
         self.batch = BatchAudit(prices)
         self.routing = RoutingAudit(prices)
@@ -51,7 +51,7 @@ class Audit:
         self.spending.see(call, route, charge)
         self.asked.see(call, route, charge)
 
-    def lever_1(self, calls: Iterable[tuple[LoggedCall, str]]) -> Generator[Found, None, Settled]:
+    def lever_1(self, calls: Iterable[tuple[LoggedCall, str]]) -> Generator[Charged, None, Settled]:
         """What a process ``beside`` does, which has an audit of its own: half of all work. Calls with their routes."""
         self.answers = SemanticCacheAudit(similar=False)
         for call, route in calls:

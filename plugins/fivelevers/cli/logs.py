@@ -19,7 +19,7 @@ from fivelevers.prices import PriceBook, find_litellm_map
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from fivelevers.audit.audit import Audit, Found
+    from fivelevers.audit.audit import Audit, Charged
     from fivelevers.audit.calls import Account, LoggedCall
     from fivelevers.audit.groups import By
     from fivelevers.audit.prompt_cache import Settled
@@ -115,7 +115,7 @@ def go_through(
 
 def _lever_1(
     made: Audit, by: By, policy: Policy | None, calls: Iterator[LoggedCall]
-) -> Generator[Found, None, Settled]:
+) -> Generator[Charged, None, Settled]:
     from fivelevers.audit.groups import group_of
 
     return made.lever_1((call, group_of(call, by, policy)) for call in calls)
