@@ -8,7 +8,9 @@ from decimal import Decimal
 from fivelevers.audit.answer_lines import Charge
 from fivelevers.audit.batch import BatchAudit
 from fivelevers.audit.beside import Beside
+from fivelevers.audit.bills import Days
 from fivelevers.audit.calls import LoggedCall, with_provider
+from fivelevers.audit.differences import Differences
 from fivelevers.audit.lines import Line
 from fivelevers.audit.projections import Projections
 from fivelevers.audit.prompt_cache import PromptCacheAudit, Settled
@@ -17,6 +19,7 @@ from fivelevers.audit.semantic_cache import SemanticCacheAudit
 from fivelevers.audit.spending import Spending
 from fivelevers.audit.waste import AskedAgain, Wasted, waste_of
 from fivelevers.prices import PriceBook
+from fivelevers.providers.cache_rules import TermBook
 
 Charged = tuple[Charge | None, Decimal]
 """Of one call: what it cost, and USD that it costs more since lever 2 answers others."""
@@ -28,11 +31,13 @@ class Audit:
     def __init__(self, prices: PriceBook, *, similar: bool) -> None:
         self._prices = prices
         self.prefixes = PromptCacheAudit(prices)
+        self.differences = Differences(prices, TermBook(prices))
         self.beside: Beside[Charged, Settled] | None = None
         self.answers = SemanticCacheAudit(similar=similar)
         self.batch = BatchAudit(prices)
         self.routing = RoutingAudit(prices)
         self.spending = Spending()
+        self.days = Days()
         self.asked = AskedAgain()
 
     def see(self, call: LoggedCall, route: str) -> None:
@@ -45,10 +50,12 @@ class Audit:
         else:
             charge, cooled = self.beside.next()
             taken = self.answers.see(call, route, charge)
+        self.differences.see(call, route)
         self.answers.lines()[route, call.model].cooled += cooled
         self.batch.see(call, route, charge, taken)
         self.routing.see(call, route, taken)
         self.spending.see(call, route, charge)
+        self.days.see(call, charge)
         self.asked.see(call, route, charge)
 
     def lever_1(self, calls: Iterable[tuple[LoggedCall, str]]) -> Generator[Charged, None, Settled]:
@@ -76,4 +83,4 @@ class Audit:
 
     def waste(self) -> dict[tuple[str, str], dict[str, Wasted]]:
         """By route and model, and name; what is not in it is none."""
-        return waste_of(self.lines(), self.answers, self.prefixes.differences.tally, self.asked)
+        return waste_of(self.lines(), self.answers, self.differences.tally, self.asked)

@@ -34,7 +34,7 @@ class Reason(StrEnum):
     BAD_TOKENS = "token counts that can not be right"
     NO_CALL = "no model call"
     LABEL = "a label, taken to the call that it names"
-    SUMS = "sums of a bill or of its usage, no calls; `fivelevers reconcile` holds them against the ledger"
+    SUMS = "sums of a bill or of its usage, no calls"
     FAILED = "a call that failed"
     SERVED = "answered from a cache of the proxy, so no provider was paid"
     ESTIMATED = "token counts that no provider reported"
@@ -65,9 +65,11 @@ class Text(StrEnum):
     SEALED = "encrypted with a key that is not here"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a log has millions, and a frozen one of so many fields takes eight times as long
 class LoggedCall:
     """One call that a provider answered. ``at``: when it was sent, seconds since the epoch.
+
+    Nobody changes it once it has its provider.
 
     ``route`` is None where the log does not know it. ``logged_usd``: what the log says that the call cost. ``request``
     and ``opening`` are None where ``text`` is not WHOLE; ``asked`` where the log does not tell what was asked.
@@ -97,10 +99,10 @@ class LoggedCall:
 
 
 def with_provider(call: LoggedCall, prices: PriceBook) -> LoggedCall:
-    """The call with the provider that the price map knows for its model, where the log names none."""
-    if call.provider is not None:
-        return call
-    return replace(call, provider=str(prices.row(call.model).get("litellm_provider", "")))
+    """The call, with the provider that the price map knows for its model where the log names none."""
+    if call.provider is None:
+        call.provider = str(prices.row(call.model).get("litellm_provider", ""))
+    return call
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ class Account:
     """What became of every row that was read; its calls were sent from ``first`` to ``last``, seconds since the epoch.
 
     ``share``: of the blocks of time that calls came in, those whose calls are looked at; so many calls are ``drawn``.
-    ``labels``: what rows of their own say of calls, by these calls' ids.
+    ``labels``: what rows of their own say of calls, by these calls' ids. ``bills``: files with sums of a bill.
     """
 
     share: float = 1.0
@@ -129,6 +131,7 @@ class Account:
     left: dict[Reason, Left] = field(default_factory=dict)
     texts: dict[Text, int] = field(default_factory=dict)
     labels: dict[str, bool] = field(default_factory=dict)
+    bills: set[str] = field(default_factory=set)
 
     def leave(self, reason: Reason, place: str, rows: int = 1) -> None:
         known = self.left.setdefault(reason, Left(0, place))
@@ -165,6 +168,7 @@ class Account:
         self.drawn += other.drawn
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
         self.blocks |= other.blocks
+        self.bills |= other.bills
         for reason, left in other.left.items():
             known = self.left.setdefault(reason, Left(0, left.first))
             known.rows += left.rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -32,7 +33,7 @@ class Conversations:
 
     def __init__(self, at_most: int = AT_MOST) -> None:
         self._at_most = at_most
-        self._turns: dict[bytes, Turn] = {}  # by what was said until then; the oldest first
+        self._turns: OrderedDict[bytes, Turn] = OrderedDict()  # by what was said until then; the oldest first
 
     def see(self, scope: str, request: Request | None, at: float) -> Turn:
         """``scope``: within which replies are looked for. A call without a prompt is in no conversation that shows."""
@@ -52,7 +53,7 @@ class Conversations:
             oldest = next(iter(self._turns))
             if len(self._turns) <= self._at_most and now - self._turns[oldest].at <= REPLY_S:
                 return
-            del self._turns[oldest]
+            self._turns.popitem(last=False)
 
 
 def _said(scope: str, request: Request) -> tuple[bytes, list[bytes]]:

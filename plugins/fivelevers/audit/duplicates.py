@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from enum import StrEnum
 from typing import Final
 
@@ -27,7 +28,7 @@ class FirstAnswers:
 
     def __init__(self, at_most: int = KNOWN_AT_MOST) -> None:
         self._at_most = at_most
-        self._answered: dict[bytes, float] = {}  # when; the oldest first
+        self._answered: OrderedDict[bytes, float] = OrderedDict()  # when; the oldest first
 
     def see(self, key: bytes, at: float, ended: float | None, *, stored: bool) -> Same:
         """``key``: what must be the same. ``stored``: this call's own answer may be given to others."""
@@ -54,4 +55,4 @@ class FirstAnswers:
             oldest = next(iter(self._answered))
             if len(self._answered) <= self._at_most and self._answered[oldest] + TTL_S > now:
                 return
-            del self._answered[oldest]
+            self._answered.popitem(last=False)

@@ -13,13 +13,11 @@ from decimal import Decimal
 from fivelevers.audit.answer_lines import Charge, Taken
 from fivelevers.audit.calls import LoggedCall, Text, with_provider
 from fivelevers.audit.cooled import Cooled, Marked
-from fivelevers.audit.differences import Differences
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
 from fivelevers.audit.never_read import NeverRead
 from fivelevers.levers.prompt_cache.prefix import prefix_of
 from fivelevers.levers.prompt_cache.replay import Replay
 from fivelevers.levers.prompt_cache.reuse import Gaps
-from fivelevers.levers.prompt_cache.tally import Place, Tally
 from fivelevers.levers.prompt_cache.terms import Style
 from fivelevers.metering.cost import Unknown, cost_parts, rounded
 from fivelevers.prices import Kind, Price, PriceBook
@@ -35,12 +33,10 @@ class Settled:
 
     lines: dict[tuple[str, str], Line]
     gaps: dict[str, Gaps]
-    tally: Tally
-    examples: dict[Place, str]
 
 
 class PromptCacheAudit:
-    """Takes the calls in arrival order; ``lines`` and ``differences`` say what came out."""
+    """Takes the calls in arrival order; ``lines`` say what came out."""
 
     def __init__(self, prices: PriceBook) -> None:
         self._prices, self._terms = prices, TermBook(prices)
@@ -50,7 +46,6 @@ class PromptCacheAudit:
         self._never_read: dict[tuple[Kind, str, str], NeverRead[tuple[str, Decimal]]] = {}
         self.cools = Cooled()
         self._last: Marked | None = None
-        self.differences = Differences(prices, self._terms)
 
     def see(self, call: LoggedCall, route: str) -> Charge | None:
         """The next call, on ``route``. Tells what it cost, and what it had cost with this lever; None: no price."""
@@ -65,7 +60,6 @@ class PromptCacheAudit:
         line.usage += call.usage
         line.no_text += call.text is not Text.WHOLE
         self._follow_writes(call, price, terms, line)
-        self.differences.see(call, route)
         parts = cost_parts(call.usage, price)
         if isinstance(parts, Unknown):
             line.unpriced_tokens += call.usage.total
@@ -85,12 +79,11 @@ class PromptCacheAudit:
 
     def settled(self) -> Settled:
         """After the last call."""
-        return Settled(self._lines, self.gaps(), self.differences.tally, self.differences.examples)
+        return Settled(self._lines, self.gaps())
 
     def settle(self, found: Settled) -> None:
         """What another such audit, of the same calls, came to."""
         self._lines, self._gaps = found.lines, found.gaps
-        self.differences.tally, self.differences.examples = found.tally, found.examples
 
     def lines(self) -> list[Line]:
         """Those with the dearest input first."""

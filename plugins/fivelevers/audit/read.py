@@ -54,6 +54,8 @@ def read(
             call = call if good is None else replace(call, good=good)
         except LeftOutError as error:
             account.leave(error.reason, place)
+            if error.reason is Reason.SUMS:
+                account.bills.add(name)
         except RecursionError:
             account.leave(Reason.TOO_DEEP, place)
         else:

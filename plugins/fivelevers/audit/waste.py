@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -69,7 +69,7 @@ class AskedAgain:
 
     def __init__(self, at_most: int = _KNOWN_AT_MOST) -> None:
         self._at_most = at_most
-        self._last: dict[tuple[str, str, str], _Answer] = {}  # the last seen at the end
+        self._last: OrderedDict[tuple[str, str, str], _Answer] = OrderedDict()  # the last seen at the end
         self.found: defaultdict[tuple[tuple[str, str], Name], Wasted] = defaultdict(Wasted)
         self.nameless = 0
         self.ends_unknown = 0
@@ -93,7 +93,7 @@ class AskedAgain:
             self.found[before.line, Name.AGAIN].add(1, before.tokens, before.usd)
         self._last[key] = answer if before is None or before.ended <= answer.ended else before
         if len(self._last) > self._at_most:
-            del self._last[next(iter(self._last))]
+            self._last.popitem(last=False)
 
 
 def _ended(call: LoggedCall) -> float:

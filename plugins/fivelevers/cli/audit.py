@@ -51,7 +51,7 @@ def audit(
     Reads LiteLLM's spend logs, what its logging callbacks log, observations of Langfuse, requests with their responses
     as the OpenAI and Anthropic APIs have them, as JSON, JSON lines, CSV or Parquet, and our own ledger. The format of
     each row is told from its fields; what can not be read is counted, with the place of the first. Without --policy
-    a route is a model alias.
+    a route is a model alias. Bills of OpenAI and Anthropic beside a log tell how much of what was charged it holds.
 
     Lever 1 is projected by the decision that acts in the proxy, over the calls in the order in which they were sent.
     That needs the prompts. Token counts alone tell what was read from the providers' caches, and written for nothing.
@@ -66,6 +66,7 @@ def audit(
     """
     # SQLAlchemy loads here: `fivelevers --help` shall not wait for it.
     from fivelevers.audit.audit import Audit
+    from fivelevers.audit.bills import bills
     from fivelevers.audit.sample import Groups
     from fivelevers.cli.audit_tables import Found, audit_record, audit_tables
     from fivelevers.cli.emit_policy import emit, refuse_to_emit
@@ -90,7 +91,7 @@ def audit(
             raise AuditError.of("--sample", sample, told, "take a larger share, or all")
         if made.answers.similar:
             _look_up(made.answers)
-        found = Found(made, done, by, groups)
+        found = Found(made, done, by, groups, bills(done.account.bills))
         record = audit_record(found, show_text=show_text)
         if emit_policy is not None:
             emit(made, done, by, policy, emit_policy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fivelevers.audit.audit import Audit
+from fivelevers.audit.bills import Bills
 from fivelevers.audit.calls import DAMAGE, Account
 from fivelevers.audit.calls import Text as Kept
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
@@ -22,6 +23,7 @@ from fivelevers.audit.spending import Spending
 from fivelevers.audit.steps import steps
 from fivelevers.cli.answer_tables import answer_notes, answer_record, answer_table
 from fivelevers.cli.batch_tables import batch_notes, batch_record, batch_table
+from fivelevers.cli.bill_tables import bill_notes, bill_records, bill_table
 from fivelevers.cli.difference_tables import difference_records, difference_tables
 from fivelevers.cli.logs import Pass
 from fivelevers.cli.routing_tables import routing_notes, routing_record, routing_table
@@ -55,6 +57,7 @@ class Found:
     done: Pass
     by: str
     groups: Groups | None = None
+    bills: Bills = field(default_factory=Bills)
 
     def sampled(self) -> Sampled | None:
         if self.groups is None:
@@ -66,7 +69,7 @@ class Found:
 def audit_tables(found: Found, *, show_text: bool) -> RenderableType:
     """What the logs tell, what the levers had made of it, where prompts part, and what is not known."""
     made, done, by = found.made, found.done, found.by
-    lines, levers, told, parts = made.lines(), made.projections(), made.prefixes, list[RenderableType]()
+    lines, levers, parts = made.lines(), made.projections(), list[RenderableType]()
     if lines:
         parts += [steps_table(steps(lines, levers), done), *_texts(sample_notes(found.sampled()))]
         parts += [_told_table(lines, by)]
@@ -74,13 +77,16 @@ def audit_tables(found: Found, *, show_text: bool) -> RenderableType:
         parts += [batch_table(lines, levers, done, by), routing_table(lines, levers, done, by)]
     if (waste := waste_table(made, by)) is not None:
         parts.append(waste)
-    sums = told.differences.tally.sums()
+    if (billed := bill_table(found.bills)) is not None:
+        parts.append(billed)
+    sums = made.differences.tally.sums()
     if sums:
-        examples = told.differences.examples if show_text else {}
+        examples = made.differences.examples if show_text else {}
         parts += [difference_tables(sums, by, examples=examples), Text()]
     of_levers = (*_found(lines), *_not_known(lines, done), *_assumed(lines), *answer_notes(made.answers, done))
     of_levers = (*of_levers, *batch_notes(lines, levers.batch), *routing_notes(lines, levers, done))
-    notes = (*_period(done), *waste_notes(made, done.account.drawn), *of_levers, *_account(done.account))
+    bills = bill_notes(found.bills, made, done)
+    notes = (*_period(done), *bills, *waste_notes(made, done.account.drawn), *of_levers, *_account(done.account))
     return Group(*parts, *(Text(note) for note in notes))
 
 
@@ -179,9 +185,9 @@ def _account(account: Account) -> Iterator[str]:
 def audit_record(found: Found, *, show_text: bool) -> dict[str, Any]:
     """All of it, ready for JSON: what `--json` prints and the page is drawn from."""
     made, done, by = found.made, found.done, found.by
-    told, levers, lines = made.prefixes, made.projections(), made.lines()
-    tally = told.differences.tally
-    examples = told.differences.examples if show_text else {}
+    levers, lines = made.projections(), made.lines()
+    tally = made.differences.tally
+    examples = made.differences.examples if show_text else {}
     return {
         "by": by,
         "period": {"first": done.first, "last": done.last, "seconds": done.span_s} if done.account.calls else None,
@@ -197,11 +203,13 @@ def audit_record(found: Found, *, show_text: bool) -> dict[str, Any]:
         "lines": [_record(line, levers, done, by) for line in lines],
         "spent": _spent_record(made.spending),
         "waste": waste_records(made, by),
-        "reuse_gaps": [_gaps_record(route, gaps) for route, gaps in told.gaps().items()],
+        "bills": bill_records(found.bills, made, done),
+        "reuse_gaps": [_gaps_record(route, gaps) for route, gaps in made.prefixes.gaps().items()],
         "differences": difference_records(tally.sums(), by, examples),
         "assumptions": [*_ASSUMPTIONS] if any(line.saving for line in lines) else [],
         "notes": [
             *sample_notes(found.sampled()),
+            *bill_notes(found.bills, made, done),
             *waste_notes(made, done.account.drawn),
             *(*_found(lines), *_not_known(lines, done)),
             *(*answer_notes(levers.answers, done), *batch_notes(lines, levers.batch)),

@@ -16,7 +16,7 @@ from fivelevers.levers.semantic_cache.calibrate import Entry
 from fivelevers.levers.semantic_cache.signature import signature_of
 from fivelevers.providers.minilm import MiniLm
 
-_BATCH, _BATCH_CHARS = 32, 2000  # eight long texts at once take 400 MB
+_BATCH, _BATCH_CHARS = 16, 1000  # eight long texts at once take 400 MB
 
 
 def entries_of(path: Path) -> list[Entry]:
@@ -68,13 +68,18 @@ async def embed(texts: list[str], told: Callable[[int], None] = lambda _: None) 
     """By MiniLM, once it has loaded. ``told`` hears how many more are done. Raises EmbedderError."""
     model = MiniLm()
     await model.ready()
-    found: list[Any] = []
-    for batch in _batches(texts):
-        half = len(batch) // 2  # its two threads have a core each
-        halves = await asyncio.gather(model.embed(batch[:half]), model.embed(batch[half:], behind=True))
-        found += [np.asarray(one, np.float32) for vectors in halves for one in vectors]  # a tenth of Python's floats
-        told(len(batch))
-    return found
+    batches = list(_batches(texts))
+    found: list[list[Any]] = [[] for _ in batches]
+    left = iter(enumerate(batches))
+
+    async def take(*, behind: bool) -> None:
+        for at, batch in left:
+            vectors = await model.embed(batch, behind=behind)
+            found[at] = [np.asarray(one, np.float32) for one in vectors]  # a tenth of Python's floats
+            told(len(batch))
+
+    await asyncio.gather(take(behind=False), take(behind=True))  # its two threads have a core each
+    return [vector for vectors in found for vector in vectors]
 
 
 def _batches(texts: list[str]) -> Iterator[list[str]]:

@@ -96,10 +96,11 @@ def go_through(
     from fivelevers.audit.calls import Account
     from fivelevers.audit.groups import group_of
     from fivelevers.audit.sources import Sources
+    from fivelevers.audit.young import sweeping_the_young
 
     sources, done = Sources.of(logs), Pass(Account(share))
     work = None if made is None else partial(_lever_1, made, by, policy)
-    with sources.reading(share, work) as calls, _progress(sources.size) as (read, judged):
+    with sources.reading(share, work) as calls, _progress(sources.size) as (read, judged), sweeping_the_young():
         if made is not None:
             made.beside = calls.beside
         for number, call in enumerate(calls(done.account, read), 1):

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from fivelevers.order import LEVERS
+from fivelevers.pages.audit_beside import bills, waste
 from fivelevers.pages.curves import Column, Share, columns, shares
 from fivelevers.pages.markup import Markup, element
 from fivelevers.pages.numbers import DAY_S, MINUS, count, dollars, full_day, percent
@@ -50,7 +51,8 @@ def audit_page(record: Record) -> str:
         _two_numbers(record),
         _reuse(record),
         _similar(record),
-        _waste(record),
+        waste(record),
+        bills(record),
         _differences(record),
         _lines(record),
         _told(record),
@@ -342,22 +344,6 @@ def _differences(record: Record) -> Markup:
     title = f"Where like prompts part: {dollars(lost)} in this log" if lost else "Where like prompts part"
     return section(title, table((record["by"].capitalize(), "What differs first", "What helps", "Times", "Tokens",
                                  "Cost"), rows, texts=3))  # fmt: skip
-
-
-def _waste(record: Record) -> Markup:
-    found = sorted(record["waste"], key=lambda one: -Decimal(one["cost_usd"] or 0))
-    if not found:
-        return Markup("")
-    rows = [
-        (one["what"], one[record["by"]], short_model(one["model"]), f"{one['calls']:,}" if one["calls"] else "-",
-         count(one["tokens"]), "?" if one["cost_usd"] is None else dollars(Decimal(one["cost_usd"])))
-        for one in found[:12]
-    ]  # fmt: skip
-    return section(
-        "What was paid to no use, in this log",
-        note("This is no sum with what levers save: levers 1 and 2 save some of it."),
-        table(("Waste", record["by"].capitalize(), "Model", "Calls", "Tokens", "Cost"), rows, texts=3),
-    )
 
 
 def _lines(record: Record) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from hashlib import sha256
 from typing import Final
 
@@ -21,7 +22,7 @@ class Routed:
 
     def __init__(self, url: str) -> None:
         self._link = Link(url, "routing", limit_s=_LIMIT_S) if url else None
-        self._models: dict[str, str] = {}
+        self._models: OrderedDict[str, str] = OrderedDict()
 
     async def last(self, group: str, session: str) -> str | None:
         key = _key(group, session)
@@ -41,7 +42,7 @@ class Routed:
         self._models.pop(key, None)
         if model is not None:
             while len(self._models) >= _AT_MOST:
-                del self._models[next(iter(self._models))]
+                self._models.popitem(last=False)
             self._models[key] = model
 
 

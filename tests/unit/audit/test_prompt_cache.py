@@ -12,10 +12,9 @@ import pytest
 from fivelevers.audit.calls import LoggedCall
 from fivelevers.audit.lines import MISSED, Line
 from fivelevers.audit.prompt_cache import PromptCacheAudit
-from fivelevers.levers.prompt_cache.difference import What
 from fivelevers.levers.prompt_cache.terms import Style
 from fivelevers.prices import PriceBook, find_litellm_map
-from tests.unit.audit.logged import SONNET, call
+from tests.unit.audit.logged import call
 
 SYSTEM = "You help the customers of a bakery. " * 300  # 10,800 characters
 INPUT = Decimal("3e-6")  # Sonnet 4.5: USD per token in; a write of 5 minutes is 1.25 of it, a read 0.1
@@ -116,19 +115,3 @@ def test_a_model_that_caches_by_itself_and_one_without_a_price(prices: PriceBook
     automatic, unpriced = told.lines()
     assert (automatic.style, automatic.priced, automatic.saving) == (Style.AUTOMATIC, 1, None)
     assert (unpriced.priced, unpriced.saving) == (0, None)
-
-
-def test_a_timestamp_in_front_is_named_with_what_it_costs(prices: PriceBook) -> None:
-    calls = [call(n * 30.0, body=body("Hi", f"It is 12:{n:02}. {SYSTEM}"), input=2705) for n in range(20)]
-    told = audited(prices, calls)
-    ((place, parted),) = told.differences.tally.sums().items()
-    assert (place.what, place.segment, parted.offset, parted.times) == (What.TIMESTAMP, 0, 6, 19)
-    assert 19 * 2600 < parted.tokens < 19 * 2705
-    assert parted.usd == parted.tokens * INPUT * Decimal("0.9")
-    assert SONNET not in told.differences.examples[place]
-    assert "It is 12:" in told.differences.examples[place]
-
-
-def test_a_time_at_the_end_costs_nothing(prices: PriceBook) -> None:
-    calls = [call(n * 30.0, body=body("Hi", f"{SYSTEM} It is 12:{n:02}"), input=2705) for n in range(20)]
-    assert all(parted.tokens < 30 for parted in audited(prices, calls).differences.tally.sums().values())

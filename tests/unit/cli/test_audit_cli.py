@@ -305,3 +305,24 @@ def test_a_sample_of_nothing_is_an_error() -> None:
     result = run("audit", LOG, "--sample", "0.001")
     assert result.exit_code == 2
     assert "draws none of the 1 blocks" in " ".join(result.output.split())
+
+
+def test_bills_beside_a_log_tell_how_much_of_them_it_holds() -> None:
+    costs, usage = (str(ROOT / f"examples/cost_exports/{name}") for name in ("anthropic_costs.csv", "openai_usage.csv"))
+    result = run("audit", SPEND, costs, usage)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert "Anthropic costs, on 2026-11-20: it says $0.1500, and the log $0.1450 of anthropic calls (97%)" in said
+    assert "Some calls of the log are of another account" in said
+    found = json.loads(run("audit", SPEND, costs, "--json").stdout)["bills"]
+    assert [(one["source"], one["beside_the_log"]["log_share_of_bill"]) for one in found] == [
+        ("Anthropic costs", pytest.approx(0.1450 / 0.15, rel=1e-3))
+    ]
+
+
+def test_a_bill_alone_is_told_and_says_what_it_lacks(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    result = run("audit", str(ROOT / "examples/cost_exports/openai_usage.csv"), "--html", str(page))
+    assert result.exit_code == 1, result.output
+    assert "add a log of these days" in " ".join(result.output.split())
+    assert "What the bills say" in page.read_text()

@@ -31,7 +31,9 @@ class Replay:
         self, route: str, positions: Sequence[Position], prices: CachePrices, rules: CacheRules, *, at: float
     ) -> Decision:
         """The decision for the next row. ``at`` in seconds; ``route`` names the reuse statistics that it shares."""
-        hazards = self._hazards.setdefault(route, Hazards())
+        hazards = self._hazards.get(route)
+        if hazards is None:
+            hazards = self._hazards[route] = Hazards()
         known = {p.node: node for p in positions if (node := self._nodes.get(p.node)) is not None}
         decision = decide(positions, known, hazards, prices, rules, now=at)
         hazards.add(decision.counts)
