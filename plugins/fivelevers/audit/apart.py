@@ -23,6 +23,7 @@ from fivelevers.audit.beside import Beside, Work
 from fivelevers.audit.calls import Account, LoggedCall
 from fivelevers.audit.opened import Part
 from fivelevers.audit.parquet import RowGroups
+from fivelevers.audit.processes import end_with_parent
 from fivelevers.audit.read import read
 from fivelevers.audit.rows import parts
 from fivelevers.errors import AuditError
@@ -122,6 +123,7 @@ def _begin(files: Sequence[IO[bytes]], taken: Synchronized[int]) -> None:
         _worker = taken.value
         taken.value += 1
     _file = files[_worker]
+    end_with_parent()
     gc.disable()  # calls are trees, and hundreds of thousands of them are kept for a moment
 
 

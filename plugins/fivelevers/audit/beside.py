@@ -15,7 +15,7 @@ from typing import IO, Any, Final, Generic, TypeVar
 
 from fivelevers.audit.arrival import Run, merged, stored
 from fivelevers.audit.calls import LoggedCall
-from fivelevers.audit.young import sweep_the_young
+from fivelevers.audit.processes import end_with_parent, sweep_the_young
 from fivelevers.errors import AuditError
 
 Value = TypeVar("Value")
@@ -67,6 +67,7 @@ class Beside(Generic[Value, Result]):
 
 def _go_over(files: Sequence[IO[bytes]], work: Work[Value, Result], there: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever began it ends it
+    end_with_parent()
     sweep_the_young()
     values = work(merged([stored(files[at], run) for at, run in there.recv()]))
     held: list[Value] = []

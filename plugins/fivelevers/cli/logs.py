@@ -95,8 +95,8 @@ def go_through(
     """
     from fivelevers.audit.calls import Account
     from fivelevers.audit.groups import group_of
+    from fivelevers.audit.processes import sweeping_the_young
     from fivelevers.audit.sources import Sources
-    from fivelevers.audit.young import sweeping_the_young
 
     sources, done = Sources.of(logs), Pass(Account(share))
     work = None if made is None else partial(_lever_1, made, by, policy)

@@ -6,6 +6,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from fivelevers.errors import AuditError
 from fivelevers.prices import PriceBook, find_litellm_map
 from tests.unit.audit.logged import write
 from tests.unit.audit.test_read import BODY, EXCHANGE
+from tests.wire.stack_host import still_alive
 
 ROWS = 400
 
@@ -130,3 +133,33 @@ def test_a_process_beside_that_is_killed_is_told(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Audit, "lever_1", killed)
     with pytest.raises(AuditError, match="a process was killed"):
         record(log)
+
+
+_WAITING = """
+import os, sys, time
+from pathlib import Path
+from fivelevers.audit import apart
+from fivelevers.audit.calls import Account
+from fivelevers.audit.sources import Sources
+
+apart.WORTH_IT, apart.cores = 0, lambda: 3
+
+def waits(calls):
+    time.sleep(600)
+    yield
+
+with Sources.of(sys.argv[1:]).reading(work=waits) as calls:
+    print(Path(f"/proc/self/task/{os.getpid()}/children").read_text(), flush=True)
+    next(calls(Account(), lambda _: None))
+    time.sleep(600)
+"""
+
+
+def test_nothing_goes_on_where_the_command_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _WAITING, str(write(tmp_path / "log.jsonl", rows()))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        children = [int(child) for child in process.stdout.readline().split()]
+        process.kill()
+    assert len(children) > 1
+    assert still_alive(children, 20.0) == []
