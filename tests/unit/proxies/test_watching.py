@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -43,6 +43,8 @@ routes:
     levers: {routing: {mode: "on", artifact: a.route, watch_share: 0.5, watch_usd_per_day: 0.0}}
 """
 TASK = {"x-fivelevers-task": "greetings"}
+# A conversation that goes on is none of the mix.
+BEFORE = [{"role": "user", "content": EASY}, {"role": "assistant", "content": "Good morning."}]
 
 
 @pytest.fixture
@@ -64,18 +66,26 @@ def said(text: str) -> Any:
 
 
 def watch(
-    module: ModuleType, state: State, count: int, *, mine: str, theirs: str, alias: str = "tiers", by: str = "weak"
+    module: ModuleType,
+    state: State,
+    count: int,
+    *,
+    mine: str,
+    theirs: str,
+    alias: str = "tiers",
+    by: str = "weak",
+    before: Sequence[dict[str, str]] = (),
 ) -> list[str]:
     """``count`` requests, answered by ``by``; the models that were asked behind them, which say ``theirs``."""
     asked: list[str] = []
 
-    async def ask(_: Any, model: str) -> Output:
+    async def ask(_: Any, watch: Any, model: str) -> Output:
         asked.append(model)
         return Output(theirs)
 
     async def all_of_them() -> None:
         for number in range(count):
-            body = {"model": alias, "messages": [{"role": "user", "content": EASY}]}
+            body = {"model": alias, "messages": [*before, {"role": "user", "content": EASY}]}
             headers = {"x-fivelevers-session": f"s{number}", **TASK}
             plan = prepare(
                 parse_request(Api.CHAT, body), body, Caller("/", headers, "k"), parse(POLICY), request_id=f"r{number}",
@@ -109,8 +119,20 @@ def test_a_share_of_what_a_cheaper_model_answered_is_asked_again(module: ModuleT
     assert retreated(state) == {}
 
 
-def test_what_the_strong_model_answered_is_not(module: ModuleType, state: State) -> None:
-    assert watch(module, state, 20, mine="right", theirs="right", by="strong") == []
+def test_what_the_strong_model_answered_is_not_and_counts_as_nothing_lost(module: ModuleType, state: State) -> None:
+    assert watch(module, state, 60, mine="wrong", theirs="right", by="strong") == []
+    (counted,) = state.watched._counts.values()
+    assert 15 < counted["tested"] < 45
+    assert counted["lost"] == counted["won"] == 0
+
+
+def test_the_promise_is_of_all_requests_not_of_those_alone_that_a_cheaper_model_answered(
+    module: ModuleType, state: State
+) -> None:
+    watch(module, state, 700, mine="right", theirs="right", by="strong", before=BEFORE)
+    # Alone these send it to shadow, as below; of all that were looked at they are three in a hundred.
+    assert len(watch(module, state, 22, mine="wrong", theirs="right")) >= 11
+    assert retreated(state) == {}
 
 
 def test_a_certificate_that_does_not_hold_sends_the_route_to_shadow(module: ModuleType, state: State) -> None:
@@ -118,7 +140,7 @@ def test_a_certificate_that_does_not_hold_sends_the_route_to_shadow(module: Modu
     asked = watch(module, state, 60, mine="wrong", theirs="right")
     (reason,) = retreated(state).values()
     assert reason is not None
-    assert "were worse than the strong model's" in reason
+    assert "got a worse answer than the strong model's" in reason
     assert retreats() == before + 1
     # From then on the pairs of shadow mode are drawn, and no strong model answers behind a request.
     assert len(asked) < 30
@@ -156,6 +178,9 @@ def test_without_validators_another_answer_than_the_strong_models_is_a_loss_wher
 
 def test_a_budget_that_is_spent_asks_nobody(module: ModuleType, state: State) -> None:
     assert watch(module, state, 20, mine="wrong", theirs="right", alias="poor") == []
+    watch(module, state, 20, mine="right", theirs="right", alias="poor", by="strong")
+    (counted,) = state.watched._counts.values()
+    assert counted["tested"] == 0  # neither do those that would have cost nothing
 
 
 def test_counts_of_all_proxies_are_added(tmp_path: Path) -> None:

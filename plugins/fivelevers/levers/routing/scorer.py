@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fivelevers.levers.routing.answer_features import answer_features
-from fivelevers.levers.routing.artifact import Artifact
+from fivelevers.levers.routing.artifact import Artifact, Decision
 from fivelevers.levers.routing.chances import Chances
 from fivelevers.levers.routing.examples import Examples, Floats
 from fivelevers.levers.routing.features import Features, features_of
@@ -39,14 +39,18 @@ class Scorer:
         """Whether the answers that it learned from told how sure the model was of their tokens."""
         return bool(self.artifact.model.surface_mean[-1] < _MOST)
 
-    def takes(self, answer: str, chances: Chances | None = None) -> bool:
-        """Whether a weak answer may be given in the place of the strong model's. False on an unknown route, and where
-        an answer does not tell what those told that were learned from."""
+    def decide(self, answer: str, chances: Chances | None = None) -> Decision | None:
+        """Whose answer is given: this weak one, or the strong model's. None where it does not tell what those told that
+        were learned from."""
         if self.by_chances and chances is None:
-            return False
+            return None
         look = looked_at(self.features, self.prompt, answer, chances=chances if self.by_chances else None)
-        decision = self.artifact.decide(look, self.cell, len(self.prompt))
-        return decision.model != self.artifact.certificate.strong
+        return self.artifact.decide(look, self.cell, len(self.prompt))
+
+    def takes(self, answer: str, chances: Chances | None = None) -> bool:
+        """Whether a weak answer may be given in the place of the strong model's. False on an unknown route too."""
+        decision = self.decide(answer, chances)
+        return decision is not None and decision.model != self.artifact.certificate.strong
 
 
 def looked_at(

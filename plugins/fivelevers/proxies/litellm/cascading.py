@@ -40,6 +40,7 @@ from fivelevers.proxies.litellm.tried import LEVER, Tried
 PROVIDER: Final = "fivelevers"
 HEADER: Final = "x-fivelevers-cascade"
 ORIGIN: Final = "fivelevers_cascade"
+WEAK: Final = "weak"  # whose answer is given
 STREAMED: Final = {"stream": True, "stream_options": {"include_usage": True}}
 _NOT_OURS: Final = frozenset({"stream", "stream_options", "max_retries"})
 
@@ -54,10 +55,16 @@ class Call:
 
     def to(self, alias: str) -> dict[str, Any]:
         """The same for another alias: on the caller's bill, in nobody's rate limit twice, past every cache."""
-        told = forwarded_internal_call_metadata(self.metadata, ORIGIN)
+        return {**self._at(alias), "metadata": forwarded_internal_call_metadata(self.metadata, ORIGIN)}
+
+    def apart(self, alias: str) -> dict[str, Any]:
+        """The same for a question of our own: on nobody's bill, once."""
+        return {**self._at(alias), "num_retries": 0}
+
+    def _at(self, alias: str) -> dict[str, Any]:
         params = {name: value for name, value in self.params.items() if name not in _NOT_OURS}
         cache = {"no-cache": True, "no-store": True}
-        return {"model": alias, "messages": copy.deepcopy(self.messages), **params, "metadata": told, "cache": cache}
+        return {"model": alias, "messages": copy.deepcopy(self.messages), **params, "cache": cache}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +77,23 @@ class Begun:
 
 
 class Cascading:
-    """The cascade of one request. ``said`` goes into its header; ``gave``: the call whose answer the caller gets."""
+    """The cascade of one request. ``said`` goes into its header; ``gave``: the call whose answer the caller gets.
+
+    ``weak``: what the weak model said, taken or not.
+    """
 
     def __init__(self, plan: Plan, body: Mapping[str, Any], settings: CascadeSwitch, state: State) -> None:
-        self.plan, self.settings, self.state = plan, settings, state
+        self.plan, self.body, self.settings, self.state = plan, body, settings, state
         self.said = ""
         self.gave: flight.Flight | None = None
-        self._body = body
+        self.begun: Begun | None = None
+        self.weak: Any = None
 
     def begin(self, call: Call) -> Begun:
         """What is done about a call. Does not wait: a stream's headers are sent before its answer is known."""
         why, scorer, strong = self._idle(), None, None
         if why is None and "scorer" in self.settings.verify:
-            scorer, why = scorer_of(self.plan, self._body, self.settings, self.state)
+            scorer, why = scorer_of(self.plan, self.body, self.settings, self.state)
         what = looks(self.plan, call.params, self.state, scorer)
         if why is None:
             strong, why = self._affordable(call, what)
@@ -90,7 +101,12 @@ class Cascading:
             self._say("weak-first")
         else:
             self._decided(f"strong-only:{why}")
-        return Begun(call, what, strong)
+        self.begun = Begun(call, what, strong)
+        return self.begun
+
+    @property
+    def took_weak(self) -> bool:
+        return self.said == WEAK
 
     def _idle(self) -> str | None:
         """Why the weak model is not asked, as far as that is known before the prompt is priced."""
@@ -103,7 +119,7 @@ class Cascading:
                 return "skipped"
             untreated = plan.route.levers.routing.mode is Mode.ON and mode is Mode.OFF
             return "untreated" if untreated else mode.value
-        tie = tie_of(plan.request.api, self._body)
+        tie = tie_of(plan.request.api, self.body)
         return None if tie is None else tie.value
 
     async def answer(self, begun: Begun) -> Any:
@@ -111,7 +127,7 @@ class Cascading:
         found = None
         if begun.strong is not None:
             found, why = await self._tried(begun.call, begun.what, begun.strong)
-            self._decided("weak" if found is not None else f"escalated:{why}")
+            self._decided(WEAK if found is not None else f"escalated:{why}")
         return found if found is not None else await self._strong(begun.call)
 
     async def stream(self, begun: Begun) -> AsyncIterator[Any]:
@@ -136,7 +152,7 @@ class Cascading:
         """For the header, and for `fivelevers explain`: of a stream, the header is sent before."""
         self._say(what)
         if what != "strong-only:off":
-            model = self.settings.weak if what == "weak" else self.settings.strong
+            model = self.settings.weak if what == WEAK else self.settings.strong
             self.state.meter.record(decision(self.plan, what, model, self.settings.strong))
 
     def _say(self, what: str) -> None:
@@ -182,6 +198,7 @@ class Cascading:
         try:
             async with asyncio.timeout(self.settings.timeout_s):
                 found, second = await self._weak(call, what, tried)
+                self.weak = found
                 why = await what.distrust(found, second)
         except TimeoutError:
             return None, "timeout"
@@ -229,7 +246,7 @@ class Cascading:
         plan = replace(self.plan, request=replace(self.plan.request, model=alias))
         if made.charged_to is None:
             made.marking = marking(plan, sent, self.state)
-            made.pinning = pinning(plan, self._body, self.state)
+            made.pinning = pinning(plan, self.body, self.state)
         outer = flight.current.get()
         made.span = outer.span if outer is not None else None
 

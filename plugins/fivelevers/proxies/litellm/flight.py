@@ -21,6 +21,7 @@ from fivelevers.proxies.litellm.state import State
 if TYPE_CHECKING:
     from fivelevers.proxies.litellm.answer_cache import Hit
     from fivelevers.proxies.litellm.answering import Answering
+    from fivelevers.proxies.litellm.cascade_watch import CascadeWatching
     from fivelevers.proxies.litellm.cascading import Cascading
     from fivelevers.proxies.litellm.judging import Judging
     from fivelevers.proxies.litellm.keeping import Noted
@@ -58,7 +59,7 @@ class Flight:
         self.pinning: Pinning | None = None
         self.routing: Routing | None = None
         self.quantized = Quantized(plan, state, own=charged_to is not None)
-        self.watching: Watching | None = None
+        self.watching: Watching | CascadeWatching | None = None
         self.heard: asyncio.Future[tuple[Answer, Any]] | None = None  # of a lever's own call: its answer
         self.cascading: Cascading | None = None
         self.answering: Answering | None = None

@@ -27,6 +27,7 @@ from fivelevers.proxies.litellm import reading
 from fivelevers.proxies.litellm.answer_cache import FREE
 from fivelevers.proxies.litellm.answering import ENTRY_HEADER, HEADER, answering
 from fivelevers.proxies.litellm.answering import LEVER as ANSWERS
+from fivelevers.proxies.litellm.cascade_watch import cascade_watching
 from fivelevers.proxies.litellm.cascading import HEADER as CASCADE_HEADER
 from fivelevers.proxies.litellm.cascading import PROVIDER, cascading
 from fivelevers.proxies.litellm.flight import Flight, current, failed_answer, free
@@ -104,6 +105,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight.routing = routing(plan, hints, self.state)
         flight.watching = watching(flight.routing, data)
         flight.cascading = cascading(plan, data, hints, self.state)
+        flight.watching = flight.watching or cascade_watching(flight.cascading)
         flight.watch(asyncio.current_task())
         current.set(flight)
         metrics.time_decision(plan.route.name, time.perf_counter() - started)
@@ -212,13 +214,13 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         if flight.served:
             answer = free(answer)
         attempt = flight.record(answer)
-        if answer.usage is not None:
-            self.state.outputs.learn(flight.plan.route.name, answer.usage.output)
         if flight.charged_to is not None:
             if flight.heard is not None and not flight.heard.done():
                 flight.heard.set_result((answer, response_obj))
             await self._charge(flight, attempt)
             return
+        if answer.usage is not None:
+            self.state.outputs.learn(flight.plan.route.name, answer.usage.output)
         await self._tell(flight, answer, kwargs, response_obj)
 
     async def _tell(self, flight: Flight, answer: Answer, kwargs: dict[str, Any], response_obj: Any) -> None:
@@ -251,7 +253,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         usd = _UNPRICED_USD if attempt.cost_usd is None else float(attempt.cost_usd)
         if attempt.charged_to == ANSWERS:
             await self.state.judge_spend.add(attempt.route, usd)
-        elif flight.heard is not None:
+        elif flight.heard is not None:  # a watch's
             await self.state.watch_spend.add(attempt.route, usd)
 
     @_fails_open
