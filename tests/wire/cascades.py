@@ -20,12 +20,12 @@ from fivelevers.stores import route_artifact
 from tests.wire.caching import ANTHROPIC, OPENAI
 
 (
-    SCHEMA, CHECKED, AGREED, SHADOW, DEAR, CLAUDE, HASTY, BROKEN, STRAY, LOST, SCORED, MOVED, MISSING, SURE,
+    SCHEMA, CHECKED, AGREED, SHADOW, DEAR, CLAUDE, HASTY, BROKEN, STRAY, LOST, SCORED, MOVED, MISSING, SURE, WATCHED,
 ) = ALIASES = tuple(
     f"cascade-{name}"
     for name in (
         "schema", "checked", "agreed", "shadow", "dear", "claude", "hasty", "broken", "stray", "lost", "scored",
-        "moved", "missing", "sure",
+        "moved", "missing", "sure", "watched",
     )
 )  # fmt: skip
 SCORER, BY_CHANCES = "scored.cascade", "sure.cascade"
@@ -46,10 +46,12 @@ MODELS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-def _route(model: str, mode: str = "on", validators: Any = (), **cascade: Any) -> dict[str, Any]:
+def _route(
+    model: str, mode: str = "on", validators: Any = (), watch_share: float = 0.0, **cascade: Any
+) -> dict[str, Any]:
     settled = {lever: {"mode": "does-not-pay"} for lever in ("prompt_cache", "semantic_cache", "batch")}
     cascade = {"weak": "weak-gpt", "strong": "strong-gpt", **cascade}
-    levers = {**settled, "routing": {"mode": mode, "cascade": cascade}}
+    levers = {**settled, "routing": {"mode": mode, "cascade": cascade, "watch_share": watch_share}}
     return {"name": model, "match": {"model": model}, "holdout": 0, "levers": levers, "validators": list(validators)}
 
 
@@ -64,6 +66,7 @@ ROUTES: list[dict[str, Any]] = [
     _route(BROKEN, verify=["validators"], validators=[{"python": "tests.wire.cascades:missing"}]),
     _route(SCORED, verify=["scorer"], artifact=SCORER),
     _route(MOVED, verify=["scorer"], artifact=SCORER, weak="second-gpt", max_cost_ratio=0.2),
+    _route(WATCHED, verify=["scorer"], artifact=SCORER, watch_share=0.5, validators=[{"regex": r"\b395\b"}]),
     _route(SURE, verify=["scorer"], artifact=BY_CHANCES),
     _route(MISSING, verify=["scorer", "schema"], artifact="missing.cascade"),
     _route(CLAUDE, verify=["validators"], validators=NUMBER, weak="weak-claude", strong="strong-claude"),
