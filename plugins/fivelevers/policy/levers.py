@@ -168,12 +168,13 @@ class RoutingSwitch(LeverSwitch):
     callers_may_choose: StrictBool = False
     """Whether a request may name its model by the header `x-fivelevers-model`."""
     watch_share: StrictFloat = Field(default=0.01, ge=0, le=0.5)
-    """Of the requests that a cheaper model answered, the share that the strong one answers too, to be compared."""
+    """Of the requests that a cheaper model answered, by an artifact of the route or of its cascade, the share that the
+    strong one answers too, to be compared."""
     pair_share: StrictFloat = Field(default=0.05, ge=0, le=1)
     """In shadow mode, of the requests that a cheaper model had answered, the share that it does answer, to be
     compared."""
     watch_usd_per_day: StrictFloat = Field(default=1.0, ge=0)
-    """What these second answers may cost in a day on this route, in USD, over all proxies."""
+    """What these second answers and their judge may cost in a day on this route, in USD, over all proxies."""
     cascade: CascadeSwitch | None = None
     """For aliases whose deployment is `fivelevers/cascade`, in the place of an artifact."""
 
