@@ -85,7 +85,7 @@ def test_a_weak_model_that_became_worse_is_retreated_from(quiet: Proxy) -> None:
     quiet.fault(fault="wrong", match={"model": "gpt-4.1-nano"})
     try:
         found = wait_for(lambda: cascade(quiet).headers[SAID], lambda said: said == "strong-only:shadow")
-        (place,) = standing(quiet)
+        (place,) = wait_for(lambda: standing(quiet), bool)  # the other worker learns of it a moment later
     finally:
         ask_as_admin(quiet, "POST", "resume", route=cascades.WATCHED).raise_for_status()
     assert found == "strong-only:shadow"
