@@ -13,7 +13,19 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__",),
     # the words
-    ("answer", "errors", "order", "request", "prices", "price_overrides", "policy", "output", "switch", "tools"),
+    (
+        "answer",
+        "charge",
+        "errors",
+        "order",
+        "request",
+        "prices",
+        "price_overrides",
+        "policy",
+        "output",
+        "switch",
+        "tools",
+    ),
     ("levers", "adoption"),
     ("metering",),
     ("metrics", "pages", "stores", "providers", "audit"),

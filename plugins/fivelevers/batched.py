@@ -29,7 +29,7 @@ API_OF: Final[Mapping[Endpoint, Api]] = {
     Endpoint.EMBEDDINGS: Api.EMBEDDINGS,
 }
 _CALLER = ("path", "key", "key_alias", "team", "team_alias", "end_user")
-_PLAN = ("session", "explicit_session", "u", "policy", "repeat_window_s")
+_PLAN = ("session", "explicit_session", "u", "policy", "repeat_window_s", "charged_to")
 _CALLS = ("function_call", "custom_tool_call")
 
 
@@ -59,7 +59,7 @@ def about_of(plan: Plan, paying: Paying) -> dict[str, Any]:
         "alias": plan.request.model,
         "tenant": plan.tenant,
         "holdout": plan.arm.holdout,
-        "treated": sorted(plan.arm.treated | {"batch"}),
+        "treated": sorted(plan.arm.treated | {"batch"}) if plan.charged_to is None else [],
         "skipped": list(plan.skipped),
         "caller": {name: value for name, value in caller.items() if value},
         "deployment": paying.deployment,
@@ -96,6 +96,7 @@ def plan_of(work: Work, policy: Policy) -> Plan:
         repeat_window_s=about.get("repeat_window_s"),
         skipped=tuple(about.get("skipped", ())),
         unknown_skips=0,
+        charged_to=about.get("charged_to"),
     )
 
 

@@ -32,6 +32,7 @@ class Plan:
 
     ``skipped`` are the levers, in order, that a way out took out of force, whatever their mode; ``retreated`` those
     that the guard put back to shadow; ``unknown_skips`` is how many words of the request's skip header name none.
+    ``charged_to``: the lever for which a program outside asks this.
     """
 
     request_id: str
@@ -49,6 +50,7 @@ class Plan:
     skipped: tuple[str, ...]
     unknown_skips: int
     retreated: frozenset[str] = frozenset()
+    charged_to: str | None = None
 
     def mode(self, lever: str) -> Mode:
         """What a lever may do on this request: ON for a treated one, SHADOW on a route in shadow, else OFF."""
@@ -159,6 +161,11 @@ def prepare(
         unknown_skips=unknown_skips,
         retreated=back,
     )
+
+
+def charged(plan: Plan, lever: str, route: Route) -> Plan:
+    """The same as a call of ``lever``'s own about ``route``: in no arm, since it is none of what arms compare."""
+    return replace(plan, route=route, arm=Arm(holdout=False, treated=frozenset()), charged_to=lever)
 
 
 def session_of(request: Request, hints: Mapping[str, Any], caller: Caller, tenant: str) -> tuple[str, bool]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fivelevers.batched import Paying, about_of, answer_of, output_of, plan_of, request_id, work_id
-from fivelevers.engine import Plan, prepare, settle
+from fivelevers.engine import Plan, charged, prepare, settle
 from fivelevers.levers.batch.work import Endpoint, Group, Result, Work
 from fivelevers.metering.attribution import Basis, Saving
 from fivelevers.output import Output, ToolCall
@@ -76,6 +76,12 @@ def test_what_travels_with_the_work_is_small_and_has_no_text_and_no_header() -> 
     assert len(about) < 500
     assert b"It broke" not in about
     assert b"x-secret" not in about
+
+
+def test_whose_call_it_is_is_known_after_the_wait() -> None:
+    plan = charged(planned(), "routing", POLICY.routes[0])
+    again = plan_of(work(plan), POLICY)
+    assert (again.charged_to, again.arm) == ("routing", plan.arm)
 
 
 def test_a_route_that_is_gone_keeps_its_name() -> None:

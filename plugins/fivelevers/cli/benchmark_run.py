@@ -16,6 +16,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from fivelevers.charge import header_of
 from fivelevers.cli.benchmark_grading import Grading, check_lines
 from fivelevers.cli.benchmark_prompts import drawn, of_file, of_ledger, of_records
 from fivelevers.cli.benchmark_tables import Result, forecast, record, tables
@@ -35,6 +36,7 @@ from fivelevers.route_benchmark.run import Benchmark, Labelled
 from fivelevers.stores.benchmark_journal import Journal
 
 _JUDGE_SAYS = (2, 50)  # tokens of a verdict: a number, or some thought before it
+_UNCHARGED = "--key is no admin's (the master key, or one with the role proxy_admin)"
 _JUDGE_FRAME_BYTES = 700  # what it is told beside
 
 
@@ -151,7 +153,8 @@ class Run:
         check_apart(found[: len(way.models)])
         budget = Budget(way.budget_usd, journal.add)
         slots = asyncio.Semaphore(way.concurrency)
-        calls = Calls(proxy, way.key, budget, slots, timeout_s=way.timeout_s, poll_s=way.poll_s)
+        charge = header_of("routing", self.source.route)
+        calls = Calls(proxy, way.key, budget, slots, timeout_s=way.timeout_s, poll_s=way.poll_s, charge=charge)
         calls.replay(journal.found)
         grader = self.grading.grader(route, calls, judge)
         return Benchmark(
@@ -199,6 +202,9 @@ class Run:
         return done
 
     def _tell(self, result: Result) -> None:
+        uncharged = result.made.calls.uncharged
+        if uncharged:
+            _say(f"{uncharged:,} answers stand in the ledger as traffic, not as a cost of lever 4's: {_UNCHARGED}")
         if self.as_json:
             print(json.dumps(record(result), indent=1))  # noqa: T201
         else:

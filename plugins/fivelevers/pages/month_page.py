@@ -106,7 +106,8 @@ def _how(told: Told) -> Iterator[str]:
 
 def _cost_of_proof(told: Told) -> Iterator[str]:
     held, totals = held_out(told), told.total.totals
-    yield f"{dollars(totals.proof_cost)} for judging, embedding and auditing: in the cost, charged to their lever."
+    what = "judging, embedding, auditing, watching and benchmarks"
+    yield f"{dollars(totals.proof_cost)} for {what}: in the cost, charged to their lever."
     if held.requests:
         share = percent(Decimal(held.requests) / max(totals.requests, 1))
         yield f"{dollars(forgone(told))} not saved on {count(held.requests)} requests ({share}) that got no lever."

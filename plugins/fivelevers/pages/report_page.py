@@ -341,7 +341,7 @@ def _proof(told: Told) -> Markup:
     if not held.requests and not totals.proof_cost:
         return Markup("")
     rows = (
-        ("Judging, embedding and auditing, charged to their lever", dollars(totals.proof_cost)),
+        ("Judging, embedding, auditing, watching and benchmarks, charged to their lever", dollars(totals.proof_cost)),
         (f"Not saved on {held.requests:,} requests of the holdout", dollars(forgone(told))),
     )
     return section(

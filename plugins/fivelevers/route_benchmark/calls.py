@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from fivelevers.charge import HEADER as CHARGE_HEADER
 from fivelevers.errors import CalibrationError, ProxyError, ProxyUnreachableError
 from fivelevers.levers.routing.needs import LIMITS
 from fivelevers.order import LEVER_NAMES
@@ -56,7 +57,10 @@ class Call:
 
 @dataclass
 class Calls:
-    """``slots``: how many are on their way at once. ``waits_s``: before each further try of what may work yet."""
+    """``slots``: how many are on their way at once. ``waits_s``: before each further try of what may work yet.
+
+    ``charge``: the header by which an operator's calls are charged to the lever; ``uncharged`` is how many were not.
+    """
 
     proxy: ProxyCalls
     key: str
@@ -65,7 +69,9 @@ class Calls:
     timeout_s: float = 120.0
     waits_s: Sequence[float] = (1.0, 4.0, 15.0)
     poll_s: float = 60.0
+    charge: str = ""
     asked: int = 0
+    uncharged: int = 0
     _known: dict[str, tuple[Reply, int | None]] = field(default_factory=dict)
     _running: dict[str, asyncio.Future[Reply]] = field(default_factory=dict)
     _failures: Counter[str] = field(default_factory=Counter)
@@ -202,13 +208,18 @@ class Calls:
             self._over.set()
 
     async def _sent(self, call: Call, *, batch: bool) -> Heard:
+        charge = {CHARGE_HEADER: self.charge} if self.charge else {}
         if not batch:
-            return await self._exchange("POST", PATHS[call.api], {SKIP_HEADER: "all"}, call.sent)
+            return self._told(await self._exchange("POST", PATHS[call.api], {SKIP_HEADER: "all", **charge}, call.sent))
         others = ",".join(name for name in LEVER_NAMES if name != "batch")
-        wish = {SKIP_HEADER: others, "prefer": "respond-async", "idempotency-key": self._lane_key(call)}
+        wish = {SKIP_HEADER: others, "prefer": "respond-async", "idempotency-key": self._lane_key(call), **charge}
         async with self.slots:
-            heard = await self._exchange("POST", LANE + PATHS[call.api], wish, call.sent)
+            heard = self._told(await self._exchange("POST", LANE + PATHS[call.api], wish, call.sent))
         return await self._waited(call, heard) if heard.status == 202 else heard
+
+    def _told(self, heard: Heard) -> Heard:
+        self.uncharged += heard.status < 300 and CHARGE_HEADER not in heard.headers
+        return heard
 
     def _lane_key(self, call: Call) -> str:
         """Another one once a try has failed: of a key that it knows the lane has the ended work again."""

@@ -58,14 +58,13 @@ class BatchResults:
         if result.live:
             self._said(plan, result.at, Outcome.FAILURE, Source.PROVIDER, answer.error)
             return
-        attempt = self._record(plan, answer, "row", charged_to=None)
+        attempt = self._record(plan, answer, "row", charged_to=plan.charged_to)
+        await self._guarded(lambda: batch_spend.give_back(view.work, attempt))
+        if plan.charged_to is not None:  # none of the route's traffic
+            return
         body = _object(result.body)
-        for part in (
-            lambda: self._outcomes(plan, answer, body, _object(view.work.body)),
-            lambda: batch_spend.give_back(view.work, attempt),
-            lambda: self._remember(plan, answer, body, view.work),
-        ):
-            await self._guarded(part)
+        await self._guarded(lambda: self._outcomes(plan, answer, body, _object(view.work.body)))
+        await self._guarded(lambda: self._remember(plan, answer, body, view.work))
 
     async def late(self, view: View, result: Result) -> None:
         """A row came after its request had ended otherwise: it is on the bill, and answers nobody."""
@@ -80,7 +79,7 @@ class BatchResults:
         attempt = settle(plan, answer, self.state.prices, event_id=event_id, batch=True, charged_to=charged_to)
         self.state.meter.record(attempt)
         spans.emit(attempt)
-        if answer.usage is not None:
+        if answer.usage is not None and charged_to is None:
             self.state.outputs.learn(plan.route.name, answer.usage.output)
         return attempt
 
@@ -102,6 +101,8 @@ class BatchResults:
             keep(plan, sent, output, at=answer.at, sealer=self.state.sealer, meter=self.state.meter)
 
     def _said(self, plan: Plan, at: float, outcome: Outcome, source: Source, detail: str | None) -> None:
+        if plan.charged_to is not None:
+            return
         event_id = _event_id(plan.request_id, source.value)
         self.state.meter.record(OutcomeSeen(event_id, plan.request_id, at, outcome, source, detail))
 

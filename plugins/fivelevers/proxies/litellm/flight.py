@@ -39,7 +39,8 @@ _MAYBE_BILLED = frozenset({"Timeout", "APIConnectionError", "Interrupted"})
 class Flight:
     """One request on its way: its plan, and the attempts that have started and that nobody has reported on yet.
 
-    ``charged_to``: the lever whose own call it is (a judge's, an embedder's), made about the request of ``plan``.
+    ``charged_to``: the lever whose own call it is (a judge's, an embedder's), made about the request of ``plan``; or
+    the request itself is one, which a program outside makes.
 
     LiteLLM tells how most attempts end, moments after the client has its answer. It is silent where a stream breaks and
     is retried, or a client leaves before the first byte; those are recorded when the next attempt of the same call
@@ -51,14 +52,14 @@ class Flight:
     def __init__(self, plan: Plan, state: State, *, charged_to: str | None = None) -> None:
         self.plan = plan
         self.state = state
-        self.charged_to = charged_to
+        self.charged_to = charged_to or plan.charged_to
         self.span: Any = None
         self.noted: Noted | None = None
         self.judging: Judging | None = None
         self.marking: Marking | None = None
         self.pinning: Pinning | None = None
         self.routing: Routing | None = None
-        self.quantized = Quantized(plan, state, own=charged_to is not None)
+        self.quantized = Quantized(plan, state, own=self.charged_to is not None)
         self.watching: Watching | CascadeWatching | None = None
         self.heard: asyncio.Future[tuple[Answer, Any]] | None = None  # of a lever's own call: its answer
         self.cascading: Cascading | None = None
@@ -159,8 +160,8 @@ class Flight:
         return before if self.routing is None else self.routing.without_us(answer, before)
 
     def fail(self, detail: str) -> None:
-        """The client gets no good answer: said once."""
-        if not self.failed:
+        """The client gets no good answer: said once. Of a lever's own call nobody asks."""
+        if not self.failed and self.charged_to is None:
             self.failed = True
             self.outcome(Outcome.FAILURE, Source.PROVIDER, detail)
 

@@ -30,13 +30,14 @@ from fivelevers.proxies.litellm.answering import LEVER as ANSWERS
 from fivelevers.proxies.litellm.cascade_watch import cascade_watching
 from fivelevers.proxies.litellm.cascading import HEADER as CASCADE_HEADER
 from fivelevers.proxies.litellm.cascading import PROVIDER, cascading
+from fivelevers.proxies.litellm.charging import charging
 from fivelevers.proxies.litellm.flight import Flight, current, failed_answer, free
 from fivelevers.proxies.litellm.identity import new_request_id
 from fivelevers.proxies.litellm.judging import judging
 from fivelevers.proxies.litellm.keeping import note
 from fivelevers.proxies.litellm.lane_route import mount, mount_through
 from fivelevers.proxies.litellm.marking import marking
-from fivelevers.proxies.litellm.parking import parking, request_id_of
+from fivelevers.proxies.litellm.parking import parking, request_id_of, told_of
 from fivelevers.proxies.litellm.pinning import pinning
 from fivelevers.proxies.litellm.quantized import HEADER as QUANTIZED_HEADER
 from fivelevers.proxies.litellm.quantized import originals_of
@@ -95,21 +96,16 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
             off=self.state.levers_off,
             retreated=self.state.switches.current().retreated,
         )
+        plan = charging(plan, user_api_key_dict, policy)
         metrics.count_skipped(plan.skipped, plan.unknown_skips)
         flight = Flight(plan, self.state)
         flight.span = getattr(user_api_key_dict, "parent_otel_span", None)
-        flight.judging = judging(plan, hints, self.state)
-        flight.noted = note(plan, data, self.state)
-        flight.marking = marking(plan, data, self.state)
-        flight.pinning = pinning(plan, hints, self.state)
-        flight.routing = routing(plan, hints, self.state)
-        flight.watching = watching(flight.routing, data)
-        flight.cascading = cascading(plan, data, hints, self.state)
-        flight.watching = flight.watching or cascade_watching(flight.cascading)
+        if flight.charged_to is None:
+            _act(flight, data, hints)
         flight.watch(asyncio.current_task())
         current.set(flight)
         metrics.time_decision(plan.route.name, time.perf_counter() - started)
-        flight.answering = answering(plan, self.state)
+        flight.answering = answering(plan, self.state) if flight.charged_to is None else None
         if flight.answering is not None:
             flight.hit = await flight.answering.look_up(data, hints)
         flight.parking = parking(plan, data, user_api_key_dict, self.state, answered=flight.hit is not None)
@@ -293,7 +289,7 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         flight = current.get()
         if flight is None:
             return None
-        headers = {"x-fivelevers-route": flight.plan.route.name, "x-fivelevers-request": flight.plan.request_id}
+        headers = told_of(flight.plan)
         if flight.answered_by and response is not None:
             headers[MODEL_HEADER] = flight.answered_by
         for name, part in (
@@ -328,6 +324,18 @@ class FiveLevers(CustomLogger):  # type: ignore[misc]  # LiteLLM is not followed
         request = Request(Api.OTHER, str(log.get("model_group") or ""), log.get("stream") is True, (), b"")
         plan = prepare(request, {}, caller, EMPTY, request_id=new_request_id(caller.key), now=time.time())
         return Flight(plan, self.state)
+
+
+def _act(flight: Flight, data: dict[str, Any], hints: Mapping[str, Any]) -> None:
+    """What is done about a client's request, and about no call of a lever's own."""
+    plan, state = flight.plan, flight.state
+    flight.judging = judging(plan, hints, state)
+    flight.noted = note(plan, data, state)
+    flight.marking = marking(plan, data, state)
+    flight.pinning = pinning(plan, hints, state)
+    flight.routing = routing(plan, hints, state)
+    flight.cascading = cascading(plan, data, hints, state)
+    flight.watching = watching(flight.routing, data) or cascade_watching(flight.cascading)
 
 
 plugin = FiveLevers()

@@ -23,6 +23,7 @@ from litellm.types.guardrails import GuardrailEventHooks
 from fivelevers import metrics
 from fivelevers.answer import StoredAnswer
 from fivelevers.batched import API_OF, Paying, about_of, work_id
+from fivelevers.charge import HEADER as CHARGE_HEADER
 from fivelevers.engine import Plan
 from fivelevers.lane.call import Call, Parked
 from fivelevers.lane.contract import asked_of, fingerprint
@@ -190,7 +191,7 @@ class Parking:
             work,
             patience_s(asked, self.switch),
             fingerprint(plan.tenant, work.route, self.offer.call.fields),  # nor does one end user get another's answer
-            headers={"x-fivelevers-route": plan.route.name, "x-fivelevers-request": plan.request_id},
+            headers=told_of(plan),
         )
 
 
@@ -209,6 +210,12 @@ def request_id_of(key: str) -> str:
     """The id of the request that this task serves: a new one, unless it is a live answer to one of the lane's."""
     offer = offered.get()
     return (offer.request_id if offer is not None else None) or new_request_id(key)
+
+
+def told_of(plan: Plan) -> dict[str, str]:
+    """What the headers of every answer say."""
+    charged = {} if plan.charged_to is None else {CHARGE_HEADER: plan.charged_to}
+    return {"x-fivelevers-route": plan.route.name, "x-fivelevers-request": plan.request_id, **charged}
 
 
 def parking(plan: Plan, data: dict[str, Any], key: Any, state: State, *, answered: bool) -> Parking | None:
