@@ -96,7 +96,7 @@ def plan_of(work: Work, policy: Policy) -> Plan:
         repeat_window_s=about.get("repeat_window_s"),
         skipped=tuple(about.get("skipped", ())),
         unknown_skips=0,
-        charged_to=about.get("charged_to"),
+        charged_to=tuple(about["charged_to"]) if "charged_to" in about else None,
     )
 
 

@@ -32,7 +32,7 @@ class Plan:
 
     ``skipped`` are the levers, in order, that a way out took out of force, whatever their mode; ``retreated`` those
     that the guard put back to shadow; ``unknown_skips`` is how many words of the request's skip header name none.
-    ``charged_to``: the lever for which a program outside asks this.
+    ``charged_to``: the lever for which a program outside asks this, and the route that it is about.
     """
 
     request_id: str
@@ -50,7 +50,7 @@ class Plan:
     skipped: tuple[str, ...]
     unknown_skips: int
     retreated: frozenset[str] = frozenset()
-    charged_to: str | None = None
+    charged_to: tuple[str, str] | None = None
 
     def mode(self, lever: str) -> Mode:
         """What a lever may do on this request: ON for a treated one, SHADOW on a route in shadow, else OFF."""
@@ -163,9 +163,10 @@ def prepare(
     )
 
 
-def charged(plan: Plan, lever: str, route: Route) -> Plan:
-    """The same as a call of ``lever``'s own about ``route``: in no arm, since it is none of what arms compare."""
-    return replace(plan, route=route, arm=Arm(holdout=False, treated=frozenset()), charged_to=lever)
+def charged(plan: Plan, lever: str, route: str) -> Plan:
+    """The same as a call of ``lever``'s own about ``route``, in no arm: it is none of what arms compare. How it is
+    answered its own route says."""
+    return replace(plan, arm=Arm(holdout=False, treated=frozenset()), charged_to=(lever, route))
 
 
 def session_of(request: Request, hints: Mapping[str, Any], caller: Caller, tenant: str) -> tuple[str, bool]:
@@ -230,7 +231,7 @@ def settle(
         request_id=plan.request_id,
         at=answer.at,
         started_at=answer.started_at,
-        route=plan.route.name,
+        route=plan.route.name if plan.charged_to is None else plan.charged_to[1],
         tenant=plan.tenant,
         team=plan.caller.team,
         key=plan.caller.key,

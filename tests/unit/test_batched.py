@@ -79,9 +79,9 @@ def test_what_travels_with_the_work_is_small_and_has_no_text_and_no_header() -> 
 
 
 def test_whose_call_it_is_is_known_after_the_wait() -> None:
-    plan = charged(planned(), "routing", POLICY.routes[0])
+    plan = charged(planned(), "routing", "support")
     again = plan_of(work(plan), POLICY)
-    assert (again.charged_to, again.arm) == ("routing", plan.arm)
+    assert (again.charged_to, again.arm) == (("routing", "support"), plan.arm)
 
 
 def test_a_route_that_is_gone_keeps_its_name() -> None:

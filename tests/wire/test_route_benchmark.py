@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +20,30 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fivelevers.cli import app
+from fivelevers.cli.report_reading import read_lines
+from fivelevers.metering.report import GroupBy
 from tests.wire import sums
 from tests.wire.batching import CLAUDE, MINI, takes
-from tests.wire.proxy import ACME, Proxy
+from tests.wire.proxy import ACME, Proxy, wait_for
+from tests.wire.test_endpoints_admin import ADMIN
 
+PICO = Decimal(10) ** 12
 SMALL, LARGE = "ticket-pipeline", "support-assistant"
 NAMES = {SMALL: "openai/gpt-4.1-nano", LARGE: "openai/gpt-4.1"}
 CHECK = ("--python", "tests.wire.sums:right")
 
 
-def words(proxy: Proxy, prompts: Path, out: Path, *more: str, models: str = f"{SMALL},{LARGE}") -> list[str]:
-    way = ("--proxy", proxy.stack.litellm_url, "--key", ACME, "--models", models)
-    return ["route", "benchmark", "--route", "sums", *way, "--prompts", str(prompts), "--out", str(out), "--yes", *more]
+def words(
+    proxy: Proxy,
+    prompts: Path,
+    out: Path,
+    *more: str,
+    models: str = f"{SMALL},{LARGE}",
+    key: str = ACME,
+    route: str = "sums",
+) -> list[str]:
+    way = ("--proxy", proxy.stack.litellm_url, "--key", key, "--models", models)
+    return ["route", "benchmark", "--route", route, *way, "--prompts", str(prompts), "--out", str(out), "--yes", *more]
 
 
 def run(words: Sequence[str]) -> Result:
@@ -140,6 +154,65 @@ def test_by_the_batch_lane(quiet: Proxy, tmp_path: Path) -> None:
         ("openai/gpt-4.1-mini", True): 4,
         ("anthropic/claude-haiku-4-5", False): 4,
     }
+
+
+def rows_since(proxy: Proxy, event_ids: set[str], count: int) -> list[sqlite3.Row]:
+    def new() -> list[sqlite3.Row]:
+        return [row for row in proxy.query("select * from attempt order by at") if row["event_id"] not in event_ids]
+
+    wait_for(new, lambda rows: len(rows) >= count)
+    return new()
+
+
+def reported(proxy: Proxy, route: str) -> tuple[int, Decimal, Decimal]:
+    """What the report says of a route: requests, what it cost to know, what lever 4 saved by observation."""
+    lines = read_lines(proxy.stack.state_dir, proxy.stack.ledger_url, GroupBy.ROUTE, 0.0)
+    line = next((line for line in lines if line.group == route), None)
+    if line is None:
+        return 0, Decimal(0), Decimal(0)
+    saved = sum((usd for lever, basis, usd in line.savings if (lever, basis) == ("routing", "observed")), Decimal(0))
+    return line.totals.requests, line.totals.proof_cost, saved
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_an_operator_s_benchmark_is_a_cost_of_lever_4_and_no_traffic(quiet: Proxy, tmp_path: Path, batch: bool) -> None:
+    takes(quiet, 0)
+    route, models = ("tiers", f"{MINI},{CLAUDE}") if batch else ("tiers", f"{SMALL},{LARGE}")
+    before = {row["event_id"] for row in quiet.query("select event_id from attempt")}
+    requests, proof, saved = reported(quiet, route)
+    prompts = sums.write(tmp_path / "prompts.jsonl", 3, 90 + batch)
+    more = (*CHECK, "--json", *(("--batch", "--poll-s", "0.5") if batch else ()))
+    done = run(words(quiet, prompts, tmp_path / "out.jsonl", *more, models=models, key=ADMIN, route=route))
+    httpx.delete(f"{quiet.stack.simulator_url}/sim/batches")
+    assert done.exit_code == 0, done.output
+    assert "as traffic" not in done.stderr
+    rows = rows_since(quiet, before, 6)
+    assert len(rows) == 6
+    for row in rows:
+        assert (row["charged_to"], row["route"], row["holdout"], row["treated"]) == ("routing", route, 0, "[]")
+        assert row["cost_without_us_usd"] == 0
+        told = quiet.query("select lever, usd from saving where event_id = ?", row["event_id"])
+        assert [(one["lever"], one["usd"]) for one in told] == [("routing", -row["cost_usd"])]
+        assert quiet.query("select 1 from outcome where request_id = ?", row["request_id"]) == []
+    paid = sum(Decimal(row["cost_usd"]) for row in rows) / PICO
+    assert reported(quiet, route) == (requests, proof + paid, saved - paid)
+    if batch:  # at the price of a batch, where there is one
+        by_batch = [row for row in rows if row["model"] == "gpt-4.1-mini"]
+        assert [2 * row["cost_usd"] for row in by_batch] == [row["list_cost_usd"] for row in by_batch]
+
+
+def test_with_an_ordinary_key_it_is_traffic_like_any_other(quiet: Proxy, tmp_path: Path) -> None:
+    refused = quiet.metric("fivelevers_requests_total", lever="routing", result="charge-refused")
+    before = {row["event_id"] for row in quiet.query("select event_id from attempt")}
+    done = run(words(quiet, sums.write(tmp_path / "p.jsonl", 2, 92), tmp_path / "o", *CHECK, "--json", route="tiers"))
+    assert done.exit_code == 0, done.output
+    assert "4 answers stand in the ledger as traffic" in " ".join(done.stderr.split())
+    rows = rows_since(quiet, before, 4)
+    assert {row["charged_to"] for row in rows} == {None}
+    assert "tiers" not in {row["route"] for row in rows}
+    assert {row["cost_without_us_usd"] == row["cost_usd"] for row in rows} == {True}
+    counted = quiet.metric("fivelevers_requests_total", lever="routing", result="charge-refused")
+    assert counted == refused + 4
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_an_operator_charges_a_call_to_the_lever_and_names_the_route(
 ) -> None:
     for session in map(str, range(8)):  # half of them are held out as traffic
         plan = module.charging(planned(header, session), key("proxy_admin"), POLICY)
-        assert (plan.charged_to, plan.route.name) == ("routing", route)
+        assert (plan.charged_to, plan.route.name) == (("routing", route), "sums")  # how it is answered stays
         assert (plan.arm.holdout, plan.arm.treated) == (False, frozenset())
 
 
@@ -98,6 +98,6 @@ def test_a_call_of_a_lever_s_own_has_no_outcome(module: ModuleType, callback: Mo
     state = callback.plugin.state
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(state.meter, "record", seen.append)
-        for plan in (planned(None), replace(planned(None), charged_to="routing")):
+        for plan in (planned(None), replace(planned(None), charged_to=("routing", "sums"))):
             Flight(plan, state).fail("Timeout")
     assert [one.request_id for one in seen] == ["r"]

@@ -58,9 +58,10 @@ class BatchResults:
         if result.live:
             self._said(plan, result.at, Outcome.FAILURE, Source.PROVIDER, answer.error)
             return
-        attempt = self._record(plan, answer, "row", charged_to=plan.charged_to)
+        charged_to = None if plan.charged_to is None else plan.charged_to[0]
+        attempt = self._record(plan, answer, "row", charged_to=charged_to)
         await self._guarded(lambda: batch_spend.give_back(view.work, attempt))
-        if plan.charged_to is not None:  # none of the route's traffic
+        if charged_to is not None:  # none of the route's traffic
             return
         body = _object(result.body)
         await self._guarded(lambda: self._outcomes(plan, answer, body, _object(view.work.body)))

@@ -24,8 +24,9 @@ def charging(plan: Plan, key: Any, policy: Policy) -> Plan:
     if found is None:
         metrics.requests.labels("routing", "charge-refused").inc()
         return plan
-    lever, name = found
-    return charged(plan, lever, next((route for route in policy.routes if route.name == name), plan.route))
+    lever, route = found
+    known = any(one.name == route for one in policy.routes)  # it becomes a label of metrics
+    return charged(plan, lever, route if known else plan.route.name)
 
 
 def _is_operators(key: Any) -> bool:

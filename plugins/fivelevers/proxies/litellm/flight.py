@@ -52,7 +52,7 @@ class Flight:
     def __init__(self, plan: Plan, state: State, *, charged_to: str | None = None) -> None:
         self.plan = plan
         self.state = state
-        self.charged_to = charged_to or plan.charged_to
+        self.charged_to = plan.charged_to[0] if plan.charged_to is not None else charged_to
         self.span: Any = None
         self.noted: Noted | None = None
         self.judging: Judging | None = None

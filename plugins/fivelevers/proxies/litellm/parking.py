@@ -24,6 +24,7 @@ from fivelevers import metrics
 from fivelevers.answer import StoredAnswer
 from fivelevers.batched import API_OF, Paying, about_of, work_id
 from fivelevers.charge import HEADER as CHARGE_HEADER
+from fivelevers.charge import header_of
 from fivelevers.engine import Plan
 from fivelevers.lane.call import Call, Parked
 from fivelevers.lane.contract import asked_of, fingerprint
@@ -214,7 +215,7 @@ def request_id_of(key: str) -> str:
 
 def told_of(plan: Plan) -> dict[str, str]:
     """What the headers of every answer say."""
-    charged = {} if plan.charged_to is None else {CHARGE_HEADER: plan.charged_to}
+    charged = {} if plan.charged_to is None else {CHARGE_HEADER: header_of(*plan.charged_to)}
     return {"x-fivelevers-route": plan.route.name, "x-fivelevers-request": plan.request_id, **charged}
 
 
