@@ -16,7 +16,7 @@ from fivelevers.errors import CalibrationError
 
 Models = Annotated[str, typer.Option(help="Aliases of the proxy with one model each, separated by commas.")]
 ProxyUrl = Annotated[str, typer.Option(envvar="FIVELEVERS_URL", help="LiteLLM, or Envoy in front of it.")]
-Key = Annotated[str, typer.Option(envvar=["FIVELEVERS_API_KEY", "LITELLM_MASTER_KEY"], help="A key of the proxy; an admin's charges lever 4.")]
+Key = Annotated[str, typer.Option(envvar=["FIVELEVERS_API_KEY", "LITELLM_MASTER_KEY"], help="A key of the proxy.")]
 Prompts = Annotated[Path | None, typer.Option(help='Lines of {"prompt", "answer", "route"}, or of chat requests.')]
 Python = Annotated[str, typer.Option(help="Right: package.module:callable(output, line) says True.")]
 Labels = Annotated[Path | None, typer.Option(help='With --judge: lines of {"prompt", "answer", "right"} by people.')]
