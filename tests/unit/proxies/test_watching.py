@@ -38,6 +38,10 @@ routes:
     match: {model: judged}
     validators: []
     levers: {routing: {mode: "on", artifact: a.route, watch_share: 0.5}}
+  - name: asked
+    match: {model: asked}
+    validators: []
+    levers: {routing: {mode: "on", artifact: a.route, watch_share: 0.5}, semantic_cache: {judge: {model: a-judge}}}
   - name: poor
     match: {model: poor}
     levers: {routing: {mode: "on", artifact: a.route, watch_share: 0.5, watch_usd_per_day: 0.0}}
@@ -174,6 +178,22 @@ def test_without_validators_another_answer_than_the_strong_models_is_a_loss_wher
 ) -> None:
     watch(module, state, 60, mine="It is Paris.", theirs="It is paris", alias="judged")
     assert retreated(state) == {}
+
+
+def test_the_judge_is_paid_from_the_same_purse(
+    module: ModuleType, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flights: list[Any] = []
+
+    async def judged(model: str, messages: Any) -> str:
+        flights.append(import_module("fivelevers.proxies.litellm.flight").current.get())
+        return "0"  # none says the same
+
+    monkeypatch.setattr(import_module("fivelevers.proxies.litellm.own_calls"), "ask", judged)
+    watch(module, state, 60, mine="It is Paris.", theirs="It is London.", alias="asked")
+    assert set(retreated(state)) == {"asked"}
+    # Such a call is charged to the lever, and counts against what the watch may spend in a day (hooks.py).
+    assert {(one.charged_to, one.heard is not None) for one in flights} == {("routing", True)}
 
 
 def test_a_budget_that_is_spent_asks_nobody(module: ModuleType, state: State) -> None:
