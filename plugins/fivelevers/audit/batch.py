@@ -171,10 +171,9 @@ def _judge(one: _Open) -> None:
     if one.turn.live:
         caller.waits[Waiting.REPLIED] += 1
         return
-    caller.take(one.gain)
+    caller.take(one.gain, perhaps_answered=one.perhaps_answered)
     caller.streams_unknown += not one.whole_known
     caller.prompts_unknown += not one.prompt_known
-    caller.perhaps_answered += one.perhaps_answered
     caller.at_night += _at_night(one.at)
     signs = list(_signs(one))
     caller.signs.update(signs)

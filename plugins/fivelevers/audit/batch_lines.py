@@ -108,7 +108,8 @@ class Caller:
     ``signs``, with the words that name it, the number of bursts and the minutes of the clock.
 
     ``sure``: gain of the calls with a sign that lever 2 leaves. ``most``: of those of ``may`` that gain, each taken by
-    itself; ``dearer``: the number of the others. Both twice: as they were paid, and as lever 1 had marked them.
+    itself, ``most_left`` of those that lever 2 leaves; ``dearer``: the number of the others. All twice: as they were
+    paid, and as lever 1 had marked them.
     """
 
     route: str
@@ -134,13 +135,18 @@ class Caller:
     minutes: set[int] = field(default_factory=set)
     sure: Gain = field(default_factory=Gain)
     most: tuple[Decimal, Decimal] = (ZERO, ZERO)
+    most_left: tuple[Decimal, Decimal] = (ZERO, ZERO)
     dearer: tuple[int, int] = (0, 0)
 
-    def take(self, gain: Gain) -> None:
+    def take(self, gain: Gain, *, perhaps_answered: bool = False) -> None:
         """One more call that may go."""
         self.may += 1
+        self.perhaps_answered += perhaps_answered
         usual, best = ([gain.usd(after_lever_1=x, rescued=y) for x in (False, True)] for y in (RESCUED, ZERO))
-        self.most = self.most[0] + max(best[0], ZERO), self.most[1] + max(best[1], ZERO)
+        gained = max(best[0], ZERO), max(best[1], ZERO)
+        self.most = self.most[0] + gained[0], self.most[1] + gained[1]
+        if not perhaps_answered:
+            self.most_left = self.most_left[0] + gained[0], self.most_left[1] + gained[1]
         self.dearer = self.dearer[0] + (usual[0] <= 0), self.dearer[1] + (usual[1] <= 0)
 
     def saving(self, *, after_lever_1: bool) -> tuple[Decimal, Decimal]:
@@ -191,6 +197,10 @@ class BatchLine:
             return None
         ends = [caller.saving(after_lever_1=after_lever_1) for caller in self.callers]
         return sum((low for low, _ in ends), ZERO) * (1 - similar), sum((high for _, high in ends), ZERO)
+
+    def most(self, *, after_lever_1: bool, similar: Decimal) -> Decimal:
+        """USD over the log where lever 2 answers all that it may, ``similar`` of all calls among them."""
+        return sum((caller.most_left[after_lever_1] for caller in self.callers), ZERO) * (1 - similar)
 
 
 BatchLines = Mapping[tuple[str, str], BatchLine]

@@ -10,7 +10,7 @@ from typing import Final
 
 from fivelevers.audit.answer_lines import ZERO
 from fivelevers.audit.lines import Ends, Line
-from fivelevers.audit.projections import Projections
+from fivelevers.audit.projections import Projections, Turn
 from fivelevers.metering.cost import rounded
 from fivelevers.order import LEVERS, Lever
 from fivelevers.policy import Route
@@ -30,8 +30,10 @@ _NOTHING: Final = (ZERO, ZERO)
 class Step:
     """One lever. USD over the log, (low, high).
 
-    ``saving``: of the lines where it pays; None where it is known of none. ``left``: after it and those before it, the
-    low end where all saved most. ``unknown``: why it is not known, and USD of the lines of which it is not.
+    The two ends are two stories: every lever saves the least, or every one the most, each on what those before it left
+    in that story; no dollar is saved twice. ``saving``: of the lines where it pays; None where it is known of none.
+    ``left``: after it and those before it, the low end where all saved most. ``unknown``: why it is not known, and USD
+    of the lines of which it is not.
     ``to_prove``: USD, once, before it may act: the judging of lever 2, the benchmark of lever 4.
     """
 
@@ -63,8 +65,9 @@ def steps(lines: Iterable[Line], told: Projections) -> Steps:
     some = list(lines)
     paid = sum((line.cost_usd for line in some), ZERO)
     found, left, held_out = list[Step](), (paid, paid), _NOTHING
+    turns = [(line, told.turns(line)) for line in some]
     for lever in LEVERS:
-        step = _step(lever, some, told, left)
+        step = _step(lever, turns, told, left)
         found.append(step)
         left = step.left
         if step.saving and lever.name in _HELD_OUT:
@@ -72,19 +75,19 @@ def steps(lines: Iterable[Line], told: Projections) -> Steps:
     return Steps(paid, tuple(found), held_out, (left[0] + held_out[1], left[1] + held_out[0]))
 
 
-def _step(lever: Lever, lines: list[Line], told: Projections, before: Ends) -> Step:
+def _step(lever: Lever, turns: list[tuple[Line, dict[str, Turn | str]]], told: Projections, before: Ends) -> Step:
     saving: Ends | None = None
     to_prove = _NOTHING
     unknown: defaultdict[str, Decimal] = defaultdict(Decimal)
-    for line in lines:
-        ends = told.of(line, lever.name)
-        if isinstance(ends, str):
-            unknown[ends] += line.cost_usd
+    for line, by_lever in turns:
+        turn = by_lever[lever.name]
+        if isinstance(turn, str):
+            unknown[turn] += line.cost_usd
         else:
-            saving = _plus(saving or _NOTHING, (max(ends[0], ZERO), max(ends[1], ZERO)))
+            saving = _plus(saving or _NOTHING, turn.saving)
         to_prove = _plus(to_prove, _to_prove(line, lever, told))
     low, high = saving or _NOTHING
-    return Step(lever, saving, (max(before[0] - high, ZERO), max(before[1] - low, ZERO)), unknown, to_prove)
+    return Step(lever, saving, (before[0] - high, before[1] - low), unknown, to_prove)
 
 
 def _to_prove(line: Line, lever: Lever, told: Projections) -> Ends:

@@ -45,6 +45,8 @@ def _notes(told: Steps) -> Iterator[str]:
     for step in told.steps:
         if step.saving and step.saving[1]:
             yield f"{step.lever.number}: {ASSUMED[step.lever.name]}."
+    if sum(bool(step.saving and step.saving[1]) for step in told.steps) > 1:
+        yield "All low ends are one story, all high ends another: in neither a dollar is saved twice."
     if told.held_out[1]:
         yield f"Held out: {float(100 * HOLDOUT):g} % of the sessions, left alone, so that the saving is measured."
     if any(step.to_prove[1] for step in told.steps):

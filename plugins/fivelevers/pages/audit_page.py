@@ -137,7 +137,7 @@ def _lead(record: Record) -> str:
 
 
 def _tiles(record: Record) -> Iterator[Tile]:
-    tokens = sum(one["prompt_tokens"] + one["output_tokens"] for one in record["lines"])
+    tokens = sum(one["tokens"] for one in record["spent"]["steps"])  # of the calls with a price
     cost, (low, high) = _cost(record), _saved(record)
     in_log = _cost_of(record, "cost_usd")
     yield Tile("Cost", dollars(cost), f"{_span_word(record)}; in the log {dollars(in_log)}")
