@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
 
@@ -16,6 +17,13 @@ def block_of(at: float) -> int:
 def drawn(block: int, share: float) -> bool:
     """The same blocks each time, and of a larger share these and others."""
     return share >= 1.0 or hashed("sample", block) < share
+
+
+def of_all(blocks: Collection[int], share: float, at: float, seconds: float) -> float:
+    """Of a stretch of time of which a block was drawn: how many of its ``blocks`` there are for each drawn one."""
+    stretch = [block for block in range(block_of(at), block_of(at + seconds - 1) + 1) if block in blocks]
+    some = sum(drawn(block, share) for block in stretch)
+    return len(stretch) / some if some else 1.0
 
 
 def hashed(what: str, block: int) -> float:

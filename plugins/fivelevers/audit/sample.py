@@ -1,7 +1,8 @@
 """A part of a log: whole blocks of six hours, drawn by their hash; and how far what they tell may lie from all of it.
 
 Calls drawn one by one would lie further apart than they came, and no cache would seem warm. Within a block all is as it
-was; what its first calls go on from lies outside, so that levers 1 and 2 are told too low rather than too high. The
+was; what its first calls go on from lies outside, so that lever 1 is told a little too low, and lever 2, whose answers
+live for a day, by as much as it likes: of that one the low end's lower bound alone says something. The
 error is the jackknife's (Quenouille 1956, Tukey 1958) over ten groups of blocks: of the USD of a call, with the
 correction for a part of a finite whole.
 """

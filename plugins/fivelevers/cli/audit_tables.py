@@ -14,6 +14,7 @@ from rich.text import Text
 
 from fivelevers.audit.audit import Audit
 from fivelevers.audit.bills import Bills
+from fivelevers.audit.blocks import of_all
 from fivelevers.audit.calls import DAMAGE, Account
 from fivelevers.audit.calls import Text as Kept
 from fivelevers.audit.lines import ACTS_ON, ZERO, Line
@@ -201,7 +202,7 @@ def audit_record(found: Found, *, show_text: bool) -> dict[str, Any]:
         "prompts": {kept.value: count for kept, count in done.account.texts.items()},
         "in_order": {"all": steps_record(steps(lines, levers), done), f"{by}s": _by_route(lines, levers, done)},
         "lines": [_record(line, levers, done, by) for line in lines],
-        "spent": _spent_record(made.spending),
+        "spent": _spent_record(made.spending, done.account),
         "waste": waste_records(made, by),
         "bills": bill_records(found.bills, made, done),
         "reuse_gaps": [_gaps_record(route, gaps) for route, gaps in made.prefixes.gaps().items()],
@@ -223,7 +224,8 @@ def _by_route(lines: list[Line], levers: Projections, done: Pass) -> dict[str, A
     return {route: steps_record(steps((one for one in lines if one.route == route), levers), done) for route in routes}
 
 
-def _spent_record(spending: Spending) -> dict[str, Any]:
+def _spent_record(spending: Spending, account: Account) -> dict[str, Any]:
+    """``of_all``: by what a step's amounts are multiplied where a sample has a part of its blocks."""
     step_s, steps = spending.steps()
     told = [
         {
@@ -234,6 +236,7 @@ def _spent_record(spending: Spending) -> dict[str, Any]:
             "cost_usd": usd(one.usd),
             "labelled": one.known,
             "good": one.good,
+            "of_all": of_all(account.blocks, account.share, one.at, step_s),
         }
         for one in steps
     ]

@@ -206,7 +206,7 @@ def _over_time(record: Record) -> Markup:
     span, unit = span_of([one["at"] for one in steps], step_s), "an hour" if step_s < DAY_S else "a day"
     pairs = []
     for route, some in dearest[:_SHOWN]:
-        paid = [Point(one["at"], float(one["cost_usd"])) for one in some]
+        paid = [Point(one["at"], float(one["cost_usd"]) * one["of_all"]) for one in some]
         rates = [
             Point(one["at"], 1e6 * float(one["cost_usd"]) / one["tokens"])
             for one in some
@@ -221,7 +221,9 @@ def _over_time(record: Record) -> Markup:
                 class_="pair",
             )
         )
-    return section(f"Cost over time, by {record['by']}", element("div", *pairs, class_="pairs"), _left(dearest))
+    of_sample = "What was drawn of each day stands for all of it." if record["sample"] and step_s >= DAY_S else ""
+    told = [note(of_sample)] if of_sample else []
+    return section(f"Cost over time, by {record['by']}", *told, element("div", *pairs, class_="pairs"), _left(dearest))
 
 
 def _two_numbers(record: Record) -> Markup:

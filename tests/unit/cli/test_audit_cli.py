@@ -283,7 +283,7 @@ def test_lever_4_is_unknown_without_labels_and_a_hint_with_them(tmp_path: Path) 
 
 def test_a_sample_tells_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fivelevers.providers.minilm.installed", lambda: False)
-    usage = {"prompt_tokens": 1000, "completion_tokens": 100}
+    usage = {"prompt_tokens": 400, "completion_tokens": 100}
     body = {"model": "gpt-4.1", "temperature": 0, "messages": [{"role": "user", "content": "Hello"}]}
     rows = [{"timestamp": 1.79e9 + 1800 * n, "request": body, "response": {"usage": usage}} for n in range(2000)]
     log = str(write(tmp_path / "log.jsonl", rows))
@@ -296,6 +296,11 @@ def test_a_sample_tells_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     low, high = map(float, told["paid_a_month_95_usd"])
     paid = float(whole["in_order"]["all"]["paid_a_month_usd"][0])
     assert low - 1e-6 <= paid <= high + 1e-6
+    least, most = told["saving_a_month_95_usd"]["semantic_cache"]
+    assert most is None  # what a day's answers outside the blocks had served, no sample tells
+    assert float(least) <= float(whole["in_order"]["all"]["steps"][1]["saving_a_month_usd"][0])
+    days = [float(one["cost_usd"]) * one["of_all"] for one in part["spent"]["steps"]]
+    assert days[:-1] == pytest.approx([days[0]] * (len(days) - 1))  # as many calls each day, whatever was drawn of it
     text = " ".join(run("audit", log, "--sample", "0.3").stdout.split())
     assert f"Sampled: {told['blocks']} of 167 blocks of 6 hours" in text
     assert "95 %, a month: paid" in text
