@@ -39,6 +39,8 @@ class Known:
 
     ``told``: what was measured, with what confidence. ``lacks``: what has to be measured before it gets more sessions,
     by ``command`` where one does. ``cannot``: why it can not act here. ``retreated``: why the guard put it to shadow.
+    ``off``: why, and by whom, it was switched off. ``contradicted``: what the holdout says against what is metered, or
+    against all that acts.
     """
 
     lever: str
@@ -51,11 +53,14 @@ class Known:
     command: str = ""
     cannot: str = ""
     retreated: str | None = None
+    off: str | None = None
+    contradicted: str = ""
 
     @property
     def settled(self) -> bool:
         full = self.mode is Mode.ON and self.percent >= STAGES[-1]
-        return (full and self.retreated is None) or self.mode in _SETTLED
+        acts = self.retreated is None and self.off is None and not self.contradicted
+        return (full and acts) or self.mode in _SETTLED
 
     @property
     def loses(self) -> bool:
@@ -65,7 +70,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``change``: what to set in the policy at the lever, empty where there is nothing to change yet."""
+    """``change``: what to set in the policy at the lever, empty where there is nothing to change yet. ``saving``: what
+    the step itself adds, USD a month; of a lever that does not act yet, all that it could."""
 
     lever: str
     what: str
@@ -92,11 +98,24 @@ def refusal(known: Sequence[Known]) -> tuple[tuple[str, ...], str]:
 
 
 def _step(one: Known) -> Step:
-    for rule in (_retreated, _impossible, _not_worth_it, _off, _waits, _switch_on):
+    for rule in (_stopped, _retreated, _impossible, _contradicted, _not_worth_it, _off, _waits, _switch_on):
         step = rule(one)
         if step is not None:
             return step
     return _more(one)
+
+
+def _stopped(one: Known) -> Step | None:
+    if one.off is None:
+        return None
+    return Step(one.lever, f"wait: it is switched off ({one.off}): resume it first", {}, command=one.command)
+
+
+def _contradicted(one: Known) -> Step | None:
+    if not one.contradicted:
+        return None
+    what = f"wait: {one.contradicted}: find out why, or settle it as does-not-pay"
+    return Step(one.lever, what, {}, one.saving, one.basis)
 
 
 def _retreated(one: Known) -> Step | None:
@@ -133,9 +152,14 @@ def _switch_on(one: Known) -> Step | None:
     # The batch discount is a published price: there is no control arm to watch.
     percent = STAGES[-1] if one.lever == "batch" else STAGES[0]
     what = f"switch it on for {percent:g} % of the sessions"
-    return Step(one.lever, what, {"mode": Mode.ON, "percent": percent}, one.saving, one.basis)
+    return Step(one.lever, what, {"mode": Mode.ON, "percent": percent}, _part(one, percent / 100), one.basis)
 
 
 def _more(one: Known) -> Step:
     percent = next(stage for stage in STAGES if stage > one.percent)
-    return Step(one.lever, f"give it {percent:g} % of the sessions", {"percent": percent}, one.saving, one.basis)
+    more = _part(one, percent / one.percent - 1)  # of what the present sessions save
+    return Step(one.lever, f"give it {percent:g} % of the sessions", {"percent": percent}, more, one.basis)
+
+
+def _part(one: Known, share: float) -> Ends | None:
+    return None if one.saving is None else (one.saving[0] * Decimal(share), one.saving[1] * Decimal(share))

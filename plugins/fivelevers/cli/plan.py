@@ -63,7 +63,7 @@ def plan(
         found, url = load(path), ledger_url(ledger, state_dir)
         start, book = parse_since(since, now=time.time()), price_book(prices, price_map)
         _renewed(state_dir, url)
-        projected = projections(url, found, book) if project else {}
+        projected = projections(url, found, book, start) if project else {}
         planned, short = _planned(found, route, start, url, projected, folder=path.parent)
     except (FiveLeversError, OSError, ValueError) as error:
         Console(stderr=True, highlight=False).print(f"fivelevers plan: {error}", markup=False, soft_wrap=True)

@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Final
 from fivelevers.adoption import Basis, Ends, Known
 from fivelevers.audit.lines import OWN_SERVERS
 from fivelevers.cli.logs import MONTH_S
+from fivelevers.cli.tables import money
 from fivelevers.errors import CalibrationError
+from fivelevers.metering.measured import Measured, Saving, measure
 from fivelevers.order import LEVERS, Mode
 from fivelevers.policy import Route
-from fivelevers.switch import Board
+from fivelevers.switch import ANY, Action, Board, Switch
 
 if TYPE_CHECKING:
+    from fivelevers.audit.calls import LoggedCall
     from fivelevers.policy import Policy
     from fivelevers.prices import PriceBook
     from fivelevers.stores.calibrations import Calibrated
     from fivelevers.stores.ledger import Ledger
+    from fivelevers.stores.route_traffic import Traffic
 
 ENOUGH_REQUESTS: Final = 200
 ENOUGH_S: Final = 86_400.0
@@ -44,7 +48,7 @@ class Books:
     ledger: Ledger
     since: float
     board: Board
-    metered: Mapping[tuple[str, str], Decimal]
+    measured: Mapping[str, Measured]
     calibrated: Mapping[str, Calibrated]
     set_at: Mapping[tuple[str, str], float]
     projected: Mapping[str, Projection]
@@ -55,20 +59,18 @@ def read_books(ledger: Ledger, url: str, since: float, projected: Mapping[str, P
     """``url``: of the ledger. Raises LedgerError, StoreError."""
     from fivelevers.metering.report import GroupBy
     from fivelevers.stores import calibrations
-    from fivelevers.stores.report_query import savings_by_lever
+    from fivelevers.stores.report_query import clusters
     from fivelevers.stores.route_traffic import set_at
     from fivelevers.stores.switches import Switches
 
-    metered: dict[tuple[str, str], Decimal] = {}
-    for route, lever, _, usd in savings_by_lever(ledger, GroupBy.ROUTE, since):
-        metered[route, lever] = metered.get((route, lever), Decimal(0)) + usd
+    measured = {one.route: one for one in measure(clusters(ledger, GroupBy.ROUTE, since))}
     switches = Switches(os.environ.get("FIVELEVERS_REDIS_URL", ""), url)
     try:
         board = switches.look()
     finally:
         switches.close()
     calibrated = calibrations.latest(ledger, "semantic_cache")
-    return Books(ledger, since, board, metered, calibrated, set_at(ledger), projected, folder)
+    return Books(ledger, since, board, measured, calibrated, set_at(ledger), projected, folder)
 
 
 def known_of(route: Route, books: Books) -> tuple[Known, ...]:
@@ -84,7 +86,10 @@ def _known(route: Route, lever: str, books: Books) -> Known:
     seen = traffic(books.ledger, route.name, since)
     found = _OF[lever](route, books)
     lacks, command, saving, basis = found.lacks, found.command, found.saving, Basis.UNKNOWN
-    if switch.mode is Mode.ON and (usd := _metered(route.name, lever, books)) is not None:
+    told, acts = found.told or f"{seen.requests:,} requests", switch.mode is Mode.ON
+    if acts and (alone := _measured(route, lever, books)) is not None:
+        saving, basis = alone, Basis.MEASURED
+    elif acts and (usd := _metered(route.name, lever, since, seen, books)) is not None:
         saving, basis = (usd, usd), Basis.METERED
     elif saving is not None:
         basis = Basis.PROJECTED
@@ -93,20 +98,64 @@ def _known(route: Route, lever: str, books: Books) -> Known:
     retreat = next((one for one in books.board.within(route.name, lever) if one.action == "retreat"), None)
     if retreat is not None:
         command = f"fivelevers resume --route {route.name} --lever {lever}"
+    off = _switched_off(route.name, lever, books.board)
+    if off is not None:
+        command = " ".join(["fivelevers resume", *(f"--{what} {name}" for what, name in _place(off) if name != ANY)])
     return Known(
-        lever, switch.mode, switch.percent, saving, basis, found.told or f"{seen.requests:,} requests", lacks, command,
+        lever, switch.mode, switch.percent, saving, basis, told, lacks, command,
         found.cannot, None if retreat is None else retreat.reason or "no reason kept",
+        None if off is None else f"{off.reason or 'no reason kept'}, by {off.actor}",
+        _contradiction(route, books) if acts else "",
     )  # fmt: skip
 
 
-def _metered(route: str, lever: str, books: Books) -> Decimal | None:
-    """USD a month that the ledger says was saved; None where it says nothing, or of too short a time."""
+def _switched_off(route: str, lever: str, board: Board) -> Switch | None:
+    """By a person, here or wherever this is a part of."""
+    standing = (one for one in board.standing if one.action is Action.OFF)
+    return next((one for one in standing if one.route in (ANY, route) and one.lever in (ANY, lever)), None)
+
+
+def _place(switch: Switch) -> tuple[tuple[str, str], ...]:
+    return ("route", switch.route), ("lever", switch.lever)
+
+
+def _measured(route: Route, lever: str, books: Books) -> Ends | None:
+    """What the holdout says that this lever saves, 95 %: where no other acts on the route; USD a month."""
     from fivelevers.stores.route_traffic import traffic
 
-    span_s = traffic(books.ledger, route, books.since).span_s
-    if (route, lever) not in books.metered or span_s < LEAST_S:
+    acting = [one.name for one in LEVERS if route.levers.of(one.name).mode is Mode.ON]
+    found, span_s = books.measured.get(route.name), traffic(books.ledger, route.name, books.since).span_s
+    changed = books.set_at.get((route.name, lever), 0.0) > books.since
+    if acting != [lever] or found is None or span_s < LEAST_S or changed or not isinstance(found.saving, Saving):
         return None
-    return books.metered[route, lever] * Decimal(MONTH_S / span_s)
+    month = Decimal(MONTH_S / span_s)
+    return found.saving.low_usd * month, found.saving.high_usd * month
+
+
+def _contradiction(route: Route, books: Books) -> str:
+    """What the holdout says against the levers of a route; empty where it says nothing against them."""
+    found = books.measured.get(route.name)
+    if found is None or not isinstance(found.saving, Saving):
+        return ""
+    one = found.saving
+    ends = f"{money(one.usd)} measured against the holdout, {money(one.low_usd)} to {money(one.high_usd)} (95 %)"
+    if one.high_usd <= 0:
+        return f"the levers of this route cost more than they save ({ends})"
+    return f"what is metered, {money(found.modelled_usd)}, disagrees with {ends}" if found.disagrees else ""
+
+
+def _metered(route: str, lever: str, since: float, seen: Traffic, books: Books) -> Decimal | None:
+    """USD a month that the ledger says was saved since the lever stands as it does; None where it says nothing, or of
+    too short a time."""
+    from fivelevers.metering.report import GroupBy
+    from fivelevers.stores.report_query import savings_by_lever
+
+    saved = [
+        usd
+        for one, name, _, usd in savings_by_lever(books.ledger, GroupBy.ROUTE, since)
+        if (one, name) == (route, lever)
+    ]
+    return sum(saved, Decimal(0)) * Decimal(MONTH_S / seen.span_s) if saved and seen.span_s >= LEAST_S else None
 
 
 def _too_little(requests: int, span_s: float) -> str:
@@ -229,21 +278,31 @@ _OF: Final[Mapping[str, Callable[[Route, Books], Found]]] = {
 }
 
 
-def projections(url: str, policy: Policy, book: PriceBook) -> dict[str, Projection]:
-    """By route, of the calls in the ledger. Raises AuditError, LedgerError, ContentError."""
+def projections(url: str, policy: Policy, book: PriceBook, since: float) -> dict[str, Projection]:
+    """By route, of its calls in the ledger at ``since`` or later. Raises AuditError, LedgerError, ContentError."""
     from fivelevers.audit.audit import Audit
     from fivelevers.audit.groups import By
     from fivelevers.cli.logs import go_through
 
     made = Audit(book, similar=False)
-    done = go_through([url], By.ROUTE, policy, made.see)
-    if done.span_s < LEAST_S:
-        return {}
-    month = Decimal(MONTH_S / done.span_s)
+    spans: dict[str, tuple[float, float]] = {}
+
+    def see(call: LoggedCall, route: str) -> None:
+        if call.at >= since:
+            made.see(call, route)
+            spans[route] = spans.get(route, (call.at, 0.0))[0], call.at
+
+    go_through([url], By.ROUTE, policy, see)
+    months = {
+        route: Decimal(MONTH_S / (end - start)) for route, (start, end) in spans.items() if end - start >= LEAST_S
+    }
     sums: dict[str, dict[str, Ends]] = {}
     waiting: dict[str, list[bool]] = {}
     told = made.projections()
     for line in made.lines():
+        month = months.get(line.route)
+        if month is None:
+            continue
         _add(sums, line.route, "prompt_cache", line.saving, month)
         _add(sums, line.route, "semantic_cache", told.by_answers(line), month)
         _add(sums, line.route, "batch", told.by_batches(line), month)

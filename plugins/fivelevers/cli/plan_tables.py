@@ -40,6 +40,8 @@ def _table(name: str, known: tuple[Known, ...]) -> Table:
 def _state(one: Known) -> Text:
     if one.retreated is not None:
         return Text("retreated", style="red")
+    if one.off is not None:
+        return Text("switched off", style="red")
     part = f" {one.percent:g} %" if one.mode is Mode.ON and one.percent < 100 else ""
     return Text(f"{one.mode.value}{part}", style="green" if one.settled else "")
 
@@ -51,7 +53,9 @@ def _next(name: str, known: tuple[Known, ...], step: Step | None) -> Iterator[Te
     said = Text(f"Next: {step.lever}: ", style="bold")
     yield said.append(f"{step.what}.", style="not bold")
     if step.saving is not None:
-        yield Text(f"  saves {in_words(step.saving)} a month ({step.basis.value})")
+        acts = next(one for one in known if one.lever == step.lever).mode is Mode.ON
+        verb = "saves" if not acts or not step.change else "saves, more than now,"
+        yield Text(f"  {verb} {in_words(step.saving)} a month ({step.basis.value})")
     for key, value in step.change.items():
         old = next(one for one in known if one.lever == step.lever)
         before = old.mode.value if key == "mode" else f"{old.percent:g}"

@@ -15,12 +15,13 @@ import pytest
 from typer.testing import CliRunner
 
 from fivelevers.cli import app
-from fivelevers.cli.plan_known import _registered
+from fivelevers.cli.plan_known import _registered, projections
 from fivelevers.levers.quantization.verdict import Verdict
 from fivelevers.metering.attribution import Basis, Saving
 from fivelevers.metering.event import to_record
 from fivelevers.order import Mode
 from fivelevers.policy import load
+from fivelevers.prices import PriceBook, find_litellm_map
 from fivelevers.stores import gated, switch_history
 from fivelevers.stores.ledger import Ledger
 from fivelevers.switch import Action, Switch
@@ -82,7 +83,7 @@ def test_a_lever_that_was_watched_long_enough_gets_more_sessions(place: Path) ->
     found = planned(place, "support")
     assert found["next"]["change"] == {"percent": 50.0}
     low, high = (float(usd) for usd in found["next"]["saving_usd_a_month"])
-    assert low == high == pytest.approx(MANY_REQUESTS * 0.01 * 10, rel=0.01)
+    assert low == high == pytest.approx(4 * MANY_REQUESTS * 0.01 * 10, rel=0.01)  # 40 % of the sessions more
     assert found["next"]["basis"] == "metered"
     assert found["not_yet"]["levers"] == ["semantic_cache", "batch", "routing", "quantization"]
 
@@ -95,6 +96,71 @@ def test_one_that_was_not_waits_and_is_told_for_what(place: Path, requests: int,
     found = planned(place, "support")
     assert found["next"]["change"] == {}
     assert said in found["next"]["what"]
+
+
+@pytest.mark.parametrize(
+    ("route", "lever", "command"),
+    [
+        ("support", "prompt_cache", "fivelevers resume --route support --lever prompt_cache"),
+        ("*", "*", "fivelevers resume"),
+    ],
+)
+def test_what_is_switched_off_is_resumed_before_it_gets_more(place: Path, route: str, lever: str, command: str) -> None:
+    fill(place, MANY_REQUESTS, 3.0, Switch(time.time(), "a" * 32, Action.OFF, route, lever, "me@here", "incident 42"))
+    found = planned(place, "support")
+    assert found["next"]["change"] == {}
+    assert "switched off (incident 42, by me@here)" in found["next"]["what"]
+    assert found["next"]["command"] == command
+    code, _ = run(place, "--route", "support", "--apply")
+    assert code == 1
+    assert (place / "policy.yaml").read_text() == POLICY
+
+
+def arms(place: Path, treated_usd: str, holdout_usd: str) -> None:
+    """40 sessions outside the holdout, of which lever 1 is said to save a cent a request, and 40 in it."""
+    ledger, now = Ledger(url(place)), time.time()
+    ledger.create()
+    saved = (Saving("prompt_cache", Basis.OBSERVED, Decimal("0.01")),)
+    for n in range(240):
+        held, at = n % 2 == 1, now - 3 * DAY_S * (1 - n / 239)
+        usd = Decimal(holdout_usd if held else treated_usd) + Decimal(n % 7) / 100_000
+        event = attempt(
+            at=at, started_at=at - 1, asked_at=at - 1, session=f"s{n % 80}", holdout=held, cost_usd=usd,
+            savings=() if held else saved, cost_without_us_usd=usd if held else usd + Decimal("0.01"),
+        )  # fmt: skip
+        assert ledger.insert([to_record(event)]) == []
+    ledger.close()
+
+
+def test_a_lever_alone_saves_what_the_holdout_says(place: Path) -> None:
+    arms(place, "0.02", "0.03")
+    found = planned(place, "support")
+    assert (found["next"]["change"], found["next"]["basis"]) == ({"percent": 50.0}, "measured")
+    low, high = (float(usd) / 4 for usd in found["next"]["saving_usd_a_month"])  # for 40 % of the sessions more
+    assert low < 120 * 0.01 * 10 < high < 1.1 * 120 * 0.01 * 10
+
+
+def test_a_lever_that_the_holdout_contradicts_gets_no_more_sessions(place: Path) -> None:
+    arms(place, "0.02", "0.01")
+    found = planned(place, "support")
+    assert found["next"]["change"] == {}
+    assert "cost more than they save (-$1.2" in found["next"]["what"]
+
+
+def test_a_projection_is_of_its_own_route_and_of_the_time_that_is_asked_about(place: Path) -> None:
+    ledger, now = Ledger(url(place)), time.time()
+    ledger.create()
+    for n in range(300):  # a route of three days, beside one that was last called long ago
+        at = now - 3 * DAY_S * (1 - n / 299)
+        ledger.insert([to_record(attempt(at=at + 1, started_at=at, asked_at=at, route="coding", alias="code-1"))])
+    old = now - 200 * DAY_S
+    ledger.insert([to_record(attempt(at=old + n, started_at=old + n, asked_at=old + n)) for n in range(5)])
+    ledger.close()
+    book = PriceBook.from_litellm_map(find_litellm_map())
+    told = projections(url(place), load(place / "policy.yaml"), book, now - 30 * DAY_S)
+    assert set(told) == {"coding"}
+    _, high = told["coding"].saving["semantic_cache"]
+    assert float(high) == pytest.approx(299 * 0.00028 * 10, rel=0.02)  # all but the first
 
 
 def test_what_the_guard_took_back_is_told_with_its_reason(place: Path) -> None:
