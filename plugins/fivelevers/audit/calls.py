@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from fivelevers.audit.asked import Asked
 from fivelevers.audit.blocks import block_of, drawn
+from fivelevers.audit.lines import OWN_SERVERS
 from fivelevers.audit.manner import NOTHING_TOLD, Manner
 from fivelevers.levers.prompt_cache.opening import Opening
 from fivelevers.policy import Caller
@@ -38,6 +41,7 @@ class Reason(StrEnum):
     FAILED = "a call that failed"
     SERVED = "answered from a cache of the proxy, so no provider was paid"
     ESTIMATED = "token counts that no provider reported"
+    BATCHED = "sent in a batch already, at its price"
 
 
 DAMAGE = frozenset(Reason) - {
@@ -47,6 +51,7 @@ DAMAGE = frozenset(Reason) - {
     Reason.FAILED,
     Reason.SERVED,
     Reason.ESTIMATED,
+    Reason.BATCHED,
 }
 """Rows that could not be read; the others were understood and are no call that a lever could change."""
 
@@ -98,11 +103,40 @@ class LoggedCall:
     id: str | None = None
 
 
+_SPELLED: Final = {
+    "azure_openai": "azure",
+    "azureopenai": "azure",
+    "google": "gemini",
+    "google_ai_studio": "gemini",
+    "googleai": "gemini",
+    "vertex": "vertex_ai",
+    "vertexai": "vertex_ai",
+    "google_vertex_ai": "vertex_ai",
+    "aws": "bedrock",
+    "aws_bedrock": "bedrock",
+    "amazon_bedrock": "bedrock",
+    "mistralai": "mistral",
+    "together": "together_ai",
+    "fireworks": "fireworks_ai",
+}
+"""Providers as people and other tools write them, in lower case, and as LiteLLM does."""
+
+
 def with_provider(call: LoggedCall, prices: PriceBook) -> LoggedCall:
-    """The call, with the provider that the price map knows for its model where the log names none."""
-    if call.provider is None:
-        call.provider = str(prices.row(call.model).get("litellm_provider", ""))
+    """The call, with its provider as LiteLLM writes it; with the one that the price map knows for its model where the
+    log names none, or one of whom the map knows nothing."""
+    if call.provider is None or (call.provider and call.provider not in prices.providers):
+        call.provider = _provider(call.provider or "", call.model, prices)
     return call
+
+
+def _provider(named: str, model: str, prices: PriceBook) -> str:
+    if named:
+        written = re.sub(r"[\s-]+", "_", named.strip().lower())
+        written = _SPELLED.get(written, written)
+        if written in prices.providers or written in OWN_SERVERS:
+            return written
+    return str(prices.row(model).get("litellm_provider", "")) or named
 
 
 @dataclass(slots=True)

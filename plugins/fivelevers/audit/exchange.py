@@ -37,7 +37,7 @@ _TIMES = (
     "created_at",
     "@timestamp",
 )
-_SESSIONS = ("session_id", "sessionId", "session", "conversation_id", "thread_id", "trace_id", "traceId")
+_SESSIONS = ("session_id", "sessionId", "session", "conversation_id", "thread_id")
 _ENDS = ("end_time", "endTime", "ended_at", "completed_at", "finished_at", "response_time")
 
 

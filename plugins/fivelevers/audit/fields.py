@@ -21,7 +21,8 @@ def text(record: Mapping[str, Any], *names: str) -> str | None:
     for name in names:
         value = record.get(name)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
-            return str(value)
+            found = str(value)
+            return found if found.isascii() else found.encode("utf-8", "replace").decode()  # half of a pair is no text
     return None
 
 

@@ -82,7 +82,7 @@ def call(place: str, row: Mapping[str, Any]) -> LoggedCall:
         ),
         cut_off=cut_off(output) if isinstance(output, Mapping) else None,
         id=fields.text(row, "id"),
-        session=fields.text(row, "sessionId", "session_id", "traceId", "trace_id"),
+        session=fields.text(row, "sessionId", "session_id"),
     )
 
 

@@ -49,6 +49,8 @@ def _call(place: str, stored: StoredCall) -> LoggedCall:
         raise LeftOutError(Reason.FAILED)
     if stored.estimated:
         raise LeftOutError(Reason.ESTIMATED)
+    if stored.batched:
+        raise LeftOutError(Reason.BATCHED)
     if not stored.usage.total:
         raise LeftOutError(Reason.SERVED)
     api = Api(stored.api)

@@ -63,7 +63,7 @@ def call(place: str, row: Mapping[str, Any], body: Mapping[str, Any], key: str |
         asked=asked_of(request, body, said_in(fields.part(row, "response")), fields.moment(row, "endTime", "end_time")),
         manner=_manner(row, body, metadata),
         cut_off=cut_off(fields.part(row, "response")),
-        session=fields.text(row, "session_id", "trace_id"),
+        session=fields.text(row, "session_id"),
     )
 
 

@@ -64,12 +64,14 @@ class AskedAgain:
     """Takes the calls in arrival order: what was asked again, and what was cut off.
 
     The same request again says that the answer before it was of no use only where the log names who asked, an end user
-    or a session: two people may ask the same. ``nameless``: calls of which it does not.
+    or a session that goes on: two people may ask the same, and LiteLLM gives a session to each call that has none.
+    ``nameless``: calls that nothing ties to another.
     """
 
     def __init__(self, at_most: int = _KNOWN_AT_MOST) -> None:
         self._at_most = at_most
         self._last: OrderedDict[tuple[str, str, str], _Answer] = OrderedDict()  # the last seen at the end
+        self._sessions: OrderedDict[str, bool] = OrderedDict()  # whether it went on; the last seen at the end
         self.found: defaultdict[tuple[tuple[str, str], Name], Wasted] = defaultdict(Wasted)
         self.nameless = 0
         self.ends_unknown = 0
@@ -83,8 +85,7 @@ class AskedAgain:
         self._again(call, _Answer(line, _ended(call), call.usage.total, usd))
 
     def _again(self, call: LoggedCall, answer: _Answer) -> None:
-        who = call.session or call.caller.end_user
-        if call.asked is None or not who:
+        if call.asked is None or (who := self._who(call)) is None:
             self.nameless += 1
             return
         key = (who, call.alias, call.asked.digest)
@@ -94,6 +95,22 @@ class AskedAgain:
         self._last[key] = answer if before is None or before.ended <= answer.ended else before
         if len(self._last) > self._at_most:
             self._last.popitem(last=False)
+
+    def _who(self, call: LoggedCall) -> str | None:
+        """Who asked, as far as that ties one call to another: the end user, else the session."""
+        if call.caller.end_user:
+            return f"user:{call.caller.end_user}"
+        if not call.session:
+            return None
+        went_on = self._sessions.pop(call.session, None)
+        if went_on is None:
+            self.nameless += 1  # until another call of it comes
+        elif not went_on:
+            self.nameless -= 1
+        self._sessions[call.session] = went_on is not None
+        if len(self._sessions) > self._at_most:
+            self._sessions.popitem(last=False)
+        return f"session:{call.session}"
 
 
 def _ended(call: LoggedCall) -> float:

@@ -158,9 +158,13 @@ def _not_known(lines: list[Line], done: Pass) -> Iterator[str]:
     at_most = sum((line.at_most_usd for line in blind), ZERO)
     if at_most:
         yield f"At most {money(at_most)} of their {money(_input(blind))} could be saved, were every token a cache read."
-    unpriced = sorted({line.model for line in lines if line.priced < line.calls})
+    unpriced = sorted({_named(line) for line in lines if line.priced < line.calls})
     if unpriced:
         yield f"No price is known for all calls of {', '.join(unpriced)}: state it (--prices)."
+
+
+def _named(line: Line) -> str:
+    return f"{line.model} ({line.provider})" if line.provider else line.model
 
 
 def _assumed(lines: list[Line]) -> Iterator[str]:

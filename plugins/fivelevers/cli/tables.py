@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -104,8 +105,15 @@ def _retreat_notes(retreats: Sequence[Switch]) -> Iterator[Text]:
 _TEXT = {"model", "paid to no use", "verdict", "what differs first"}
 
 
+class _Plainly(Table):
+    """Whose cells are what they are: a name may hold brackets, which Rich takes for its markup."""
+
+    def add_row(self, *cells: RenderableType | None, **more: Any) -> None:
+        super().add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), **more)
+
+
 def table(title: str, *columns: str) -> Table:
-    made = Table(
+    made = _Plainly(
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0)
     )
     for at, name in enumerate(columns):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, desc, func, select
+from sqlalchemy import Row, Select, and_, desc, exists, func, select
 
 from fivelevers.errors import ContentError
 from fivelevers.metering.event import UsageSource
@@ -17,7 +17,7 @@ from fivelevers.metering.outcomes import Outcome
 from fivelevers.prices import Kind, Usage
 from fivelevers.stores.content_key import Keys
 from fivelevers.stores.database import named_errors
-from fivelevers.stores.ledger import Ledger, attempts, contents
+from fivelevers.stores.ledger import Ledger, attempts, contents, savings
 from fivelevers.stores.outcome_query import resolved
 
 
@@ -25,7 +25,7 @@ from fivelevers.stores.outcome_query import resolved
 class StoredCall:
     """One attempt. ``digest``: of what was asked. ``request`` and ``answer``: what was sent, without the fields
     ``left_out``, and said, where that is kept; ``sealed``: it is, under a key that is not here.
-    ``good``: what is known of the request's outcome.
+    ``good``: what is known of the request's outcome. ``batched``: it came in a batch, whose price it had.
     """
 
     event_id: str
@@ -54,6 +54,7 @@ class StoredCall:
     good: bool | None = None
     session: str = ""
     explicit_session: bool = False
+    batched: bool = False
 
 
 _CLIENTS = attempts.c.charged_to.is_(None)  # a judge's calls are ours
@@ -81,7 +82,8 @@ def _query(now: float) -> Select[Any]:
     kept = and_(contents.c.request_id == attempts.c.request_id, contents.c.expires_at > now)
     known = resolved()
     said = known.c.request_id == attempts.c.request_id
-    query = select(attempts, contents.c.key_id, contents.c.blob, known.c.outcome)
+    batched = exists().where(savings.c.event_id == attempts.c.event_id, savings.c.lever == "batch").label("batched")
+    query = select(attempts, contents.c.key_id, contents.c.blob, known.c.outcome, batched)
     query = query.select_from(attempts.outerjoin(contents, kept).outerjoin(known, said))
     return query.where(_CLIENTS).order_by(attempts.c.started_at, desc(attempts.c.success), attempts.c.event_id)
 
@@ -101,6 +103,7 @@ def _call(row: Row[Any], keys: Keys) -> StoredCall:
         ended_at=row.at,
         request=content.get("request"),
         sealed=sealed,
+        batched=bool(row.batched),
         answer=content.get("text") or None,
         left_out=tuple(content.get("left_out", ())),
         good=None if row.outcome is None else bool(row.outcome == Outcome.SUCCESS.value),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -11,6 +12,7 @@ from fivelevers.audit import ledger_log
 from fivelevers.audit.asked import Asked
 from fivelevers.audit.calls import Account, LoggedCall, Reason, Text
 from fivelevers.audit.manner import Manner
+from fivelevers.metering.attribution import Basis, Saving
 from fivelevers.metering.event import UsageSource, to_record
 from fivelevers.metering.outcomes import Outcome, Source
 from fivelevers.prices import Usage
@@ -106,3 +108,13 @@ def test_a_request_s_outcome_is_its_label(ledger: Ledger) -> None:
     ledger.insert([*map(to_record, (good, bad, silent)), *map(to_record, said)])
     calls, _ = read(ledger, keys())
     assert sorted(str(call.good) for call in calls) == ["False", "None", "True"]
+
+
+def test_what_was_batched_already_is_left_out(ledger: Ledger) -> None:
+    """Its price was the batch's, and lever 3 has done what it can."""
+    saved = (Saving("batch", Basis.OBSERVED, Decimal("0.001")),)
+    ledger.insert([to_record(attempt()), to_record(attempt(savings=saved))])
+    calls, account = read(ledger, keys())
+    assert len(calls) == 1
+    assert account.left[Reason.BATCHED].rows == 1
+    assert account.damaged == 0

@@ -44,8 +44,8 @@ def test_the_answer_before_the_same_request_was_of_no_use() -> None:
 
 @pytest.mark.parametrize(
     "second",
-    [ask(60, who="bob"), ask(60, "And on Sunday?"), ask(WINDOW_S + 2), ask(60, who=None), ask(60, session="s-2")],
-    ids=["somebody else", "something else", "much later", "nobody is named", "another session"],
+    [ask(60, who="bob"), ask(60, "And on Sunday?"), ask(WINDOW_S + 2), ask(60, who=None)],
+    ids=["somebody else", "something else", "much later", "nobody is named"],
 )
 def test_what_is_no_repeat(second: LoggedCall) -> None:
     assert wasted(ask(0), second) == {}
@@ -90,3 +90,12 @@ def test_prompts_that_a_time_changed() -> None:
 def test_calls_without_a_price_are_counted() -> None:
     nameless = replace(ask(0), model="house-model", provider=None)
     assert wasted(nameless, model="house-model") == {Name.NO_PRICE: Wasted(1, 120, Decimal(0))}
+
+
+def test_an_end_user_counts_before_a_session_that_each_call_has_for_itself() -> None:
+    """LiteLLM gives a fresh one to each call that brings none."""
+    assert wasted(ask(0, session="s-1"), ask(60, session="s-2")) == {Name.AGAIN: Wasted(1, 120, EACH)}
+    made = audited([ask(60.0 * n, who=None, session=f"s-{n}") for n in range(3)])
+    assert (made.waste(), made.asked.nameless) == ({}, 3)
+    made = audited([ask(400.0 * n, f"Question {n}", who=None, session="s-1") for n in range(3)])
+    assert made.asked.nameless == 0

@@ -331,3 +331,37 @@ def test_a_bill_alone_is_told_and_says_what_it_lacks(tmp_path: Path) -> None:
     assert result.exit_code == 1, result.output
     assert "add a log of these days" in " ".join(result.output.split())
     assert "What the bills say" in page.read_text()
+
+
+@pytest.mark.parametrize("name", ["chat [/v1]", "[prod] chat", "[red]chat[/red]"])
+def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path, name: str) -> None:
+    row = {"timestamp": 1.79e9, "model_group": name, "request": {"model": "gpt-4.1"}, "response": _USAGE}
+    result = run("audit", str(write(tmp_path / "log.jsonl", [row, {**row, "timestamp": 1.79e9 + 9}])))
+    assert result.exit_code == 0, result.output
+    assert name in result.stdout
+
+
+def test_half_a_character_in_a_name_is_no_traceback(tmp_path: Path) -> None:
+    log, page, policy = tmp_path / "log.jsonl", tmp_path / "page.html", tmp_path / "policy.yaml"
+    row = {"timestamp": 1.79e9, "model_group": "cut", "request": {"model": "gpt-4.1"}, "response": _USAGE}
+    log.write_text(json.dumps(row).replace('"cut"', '"cut \\ud83d off"') + "\n")
+    result = run("audit", str(log), "--html", str(page), "--emit-policy", str(policy))
+    assert result.exit_code == 0, result.output
+    assert "cut ? off" in result.stdout
+    assert "cut ? off" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("provider", "priced"),
+    [("OpenAI", 1), ("azure-openai", 1), ("our gateway", 1), (None, 1), ("vLLM", 0)],  # one's own server has no list price
+)
+def test_a_provider_as_people_write_it(tmp_path: Path, provider: str | None, priced: int) -> None:
+    row = {"timestamp": 1.79e9, "provider": provider, "request": {"model": "gpt-4o"}, "response": _USAGE}
+    result = run("audit", str(write(tmp_path / "log.jsonl", [row])), "--json")
+    (line,) = json.loads(result.stdout)["lines"]
+    assert line["priced_calls"] == priced
+    if not priced:
+        assert "gpt-4o (vllm)" in " ".join(json.loads(result.stdout)["notes"])
+
+
+_USAGE = {"usage": {"prompt_tokens": 100, "completion_tokens": 10}, "choices": []}
