@@ -264,4 +264,4 @@ def test_only_a_prompt_that_is_all_there_is_compared(tmp_path: Path, sent: objec
 def test_what_a_log_does_not_tell_is_not_known(tmp_path: Path) -> None:
     found = one(write(tmp_path / "log.jsonl", [{**API, "completionStartTime": None, "metadata": {}, "sessionId": ""}]))
     assert found.manner.streamed is None
-    assert (found.caller.key, found.session) == ("p", "a")
+    assert (found.caller.key, found.session) == ("p", None)

@@ -353,14 +353,20 @@ def test_half_a_character_in_a_name_is_no_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("provider", "priced"),
-    [("OpenAI", 1), ("azure-openai", 1), ("our gateway", 1), (None, 1), ("vLLM", 0)],  # one's own server has no list price
+    [
+        ("OpenAI", 1),
+        ("azure-openai", 1),
+        ("our gateway", 1),
+        (None, 1),
+        ("vLLM", 0),
+    ],  # one's own server has no list price
 )
 def test_a_provider_as_people_write_it(tmp_path: Path, provider: str | None, priced: int) -> None:
     row = {"timestamp": 1.79e9, "provider": provider, "request": {"model": "gpt-4o"}, "response": _USAGE}
     result = run("audit", str(write(tmp_path / "log.jsonl", [row])), "--json")
     (line,) = json.loads(result.stdout)["lines"]
     assert line["priced_calls"] == priced
-    if not priced:
+    if not priced:  # one's own server has no list price
         assert "gpt-4o (vllm)" in " ".join(json.loads(result.stdout)["notes"])
 
 
