@@ -110,6 +110,7 @@ def read_told(state_dir: Path, url: str, by: GroupBy, since: float, until: float
         lines, total = period.lines(by, found, audited), period.total(all_of_it, audited)
         promises = _promises(ledger, audited)
         retreats = _retreats(ledger)
+        measured = measure(found if by is GroupBy.ROUTE else clusters(ledger, GroupBy.ROUTE, since, until))
     days = [one.day for one in all_of_it]
     step_days, steps = _steps(found, min(days, default=0))
     parts, part_steps = (lines, steps) if apart else ([total], over_time(all_of_it, step_days))
@@ -118,7 +119,6 @@ def read_told(state_dir: Path, url: str, by: GroupBy, since: float, until: float
         if one.holdout:
             held[one.group] += one.totals
     until = min(until, (max(days, default=0) + 1) * DAY_S)
-    measured = measure(found) if by is GroupBy.ROUTE else []
     return Told(by, since, until, total, lines, steps, step_days, parts, part_steps, held, promises, measured, retreats)
 
 

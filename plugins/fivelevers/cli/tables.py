@@ -89,8 +89,9 @@ def _holdout_notes(one: Measured) -> Iterator[str]:
     if one.disagrees:
         yield f"{one.route}: modelled and measured DISAGREE: look what changes beside the price of a request."
     if one.holdout.requests:
-        cost, forgone = money(one.holdout.cost), money(one.forgone_usd)
-        yield f"{one.route}: the holdout's requests cost {cost}; treated like the others, {forgone} less."
+        cost, forgone = money(one.holdout.cost), money(abs(one.forgone_usd))
+        way = "less" if one.forgone_usd >= 0 else "more"
+        yield f"{one.route}: the holdout's requests cost {cost}; treated like the others, {forgone} {way}."
 
 
 def _retreat_notes(retreats: Sequence[Switch]) -> Iterator[Text]:

@@ -58,6 +58,16 @@ class Measured:
         return rounded(self.modelled_usd / others * self.holdout.cost_without_us) if others else Decimal(0)
 
 
+def together(measured: Iterable[Measured]) -> Saving | None:
+    """Of all routes with a measured saving, whose errors are independent; None where there is none."""
+    found = [one.saving for one in measured if isinstance(one.saving, Saving)]
+    if not found:
+        return None
+    usd = sum((one.usd for one in found), Decimal(0))
+    half = Decimal(sqrt(sum(float(one.high_usd - one.usd) ** 2 for one in found)))
+    return Saving(usd, rounded(usd - half), rounded(usd + half))
+
+
 def measure(clusters: Iterable[Cluster]) -> list[Measured]:
     """By route, those with a holdout or with a lever that saved. ``clusters``: grouped by route."""
     found: defaultdict[tuple[str, bool], dict[str, Totals]] = defaultdict(dict)

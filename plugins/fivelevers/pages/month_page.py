@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from fivelevers.metering.interval import CostPerSuccess
+from fivelevers.metering.measured import together
 from fivelevers.metering.report import GroupBy, Line
 from fivelevers.order import LEVERS
+from fivelevers.pages.holdout import against, forgone, forgone_told
 from fivelevers.pages.markup import Markup, element
 from fivelevers.pages.numbers import count, dollars, percent
 from fivelevers.pages.parts import Tile, document, figure, items, note, section, short_title, table, tiles
@@ -16,7 +18,6 @@ from fivelevers.pages.report_page import (
     ZERO,
     Told,
     by_lever,
-    forgone,
     headline,
     held_out,
     levers_waterfall,
@@ -31,10 +32,10 @@ _UNKNOWNS = 5
 def month_page(told: Told) -> str:
     """One HTML file that prints on one sheet of A4."""
     month = f"{datetime.fromtimestamp(told.since, UTC):%B %Y}"
-    title = f"{month}: {headline(told.total)}"
+    title = f"{month}: {headline(told)}"
     body = (
         element("h1", title),
-        tiles(_tiles(told.total)),
+        tiles(_tiles(told)),
         section(f"Saved, by {told.by.value} and lever", table(*_saved(told), total=True), *_of_tags(told)),
         element("div", *_halves(told), class_="halves"),
     )
@@ -49,12 +50,16 @@ def _halves(told: Told) -> Iterator[Markup]:
     )
 
 
-def _tiles(total: Line) -> Iterator[Tile]:
+def _tiles(told: Told) -> Iterator[Tile]:
+    total, measured = told.total, together(told.measured)
     totals, sums = total.totals, by_lever([total])
     of = {basis: sum((usd for (_, b), usd in sums.items() if b == basis), ZERO) for basis in ("observed", "estimated")}
     yield Tile("Cost", dollars(totals.cost), f"without us {dollars(totals.cost_without_us)}")
     yield Tile("Saved, observed", dollars(of["observed"]), "the bills show it")
     yield Tile("Saved, estimated", dollars(of["estimated"]), "no bill can show it")
+    if measured is not None:
+        ends = f"{dollars(measured.low_usd)} to {dollars(measured.high_usd)} (95 %)"
+        yield Tile("Saved, measured", dollars(measured.usd), f"against the holdout, {ends}")
     good = total.cost_per_success
     value = dollars(1000 * good.usd) if isinstance(good, CostPerSuccess) else "withheld"
     yield Tile("A thousand good answers", value, f"outcome known of {percent(total.coverage, 0)}")
@@ -98,6 +103,8 @@ def _how(told: Told) -> Iterator[str]:
     yield "Observed: the provider billed other tokens, or another rate, because of a lever."
     yield "Estimated: a request that was answered from store or by another model, at what it had cost."
     yield "A lever gets what it takes off after those before it, less its own calls. The parts sum to the difference."
+    yield "Measured: what requests cost in the holdout, less outside of it, whatever the prices say."
+    yield from against(told.measured)
     good = told.total.cost_per_success
     if isinstance(good, CostPerSuccess):
         low, high = (dollars(1000 * usd) for usd in (good.low_usd, good.high_usd))
@@ -110,7 +117,8 @@ def _cost_of_proof(told: Told) -> Iterator[str]:
     yield f"{dollars(totals.proof_cost)} for {what}: in the cost, charged to their lever."
     if held.requests:
         share = percent(Decimal(held.requests) / max(totals.requests, 1))
-        yield f"{dollars(forgone(told))} not saved on {count(held.requests)} requests ({share}) that got no lever."
+        cost = forgone_told(forgone(told.measured))
+        yield f"{cost} on {count(held.requests)} requests ({share}) that got no lever."
     else:
         yield "No holdout: no session was kept without the levers to compare with."
 

@@ -13,7 +13,7 @@ from fivelevers.metering.measured import Measured
 from fivelevers.metering.report import GroupBy, Line, Totals
 from fivelevers.order import LEVERS
 from fivelevers.pages.bars import Bar, Bound, bars, bounds
-from fivelevers.pages.holdout import measured_section
+from fivelevers.pages.holdout import against, forgone, measured_section
 from fivelevers.pages.markup import Markup, element
 from fivelevers.pages.numbers import DAY_S, count, dollars, full_day, percent
 from fivelevers.pages.over_time import Point, Span, columns, line, span_of
@@ -74,9 +74,10 @@ class Told:
 
 def report_page(told: Told) -> str:
     """One HTML file."""
-    title = headline(told.total)
+    title, doubts = headline(told), against(told.measured)
     body = (
         element("h1", title),
+        items(doubts) if doubts else Markup(""),
         element("p", _lead(told), class_="lead"),
         tiles(_tiles(told.total)),
         _saved(told.total),
@@ -92,8 +93,12 @@ def report_page(told: Told) -> str:
     return document(f"{title} - fivelevers", *body, kind="report")
 
 
-def headline(total: Line) -> str:
-    """The finding, in one line."""
+def headline(told: Told) -> str:
+    """The finding, in one line, and whether the holdout has another one."""
+    return f"{_finding(told.total)}{'; the holdout disagrees' if against(told.measured) else ''}"
+
+
+def _finding(total: Line) -> str:
     saved, without = total.totals.saved, total.totals.cost_without_us
     if not total.totals.requests:
         return "No traffic in this period"
@@ -321,17 +326,6 @@ def _promise_row(one: Promise) -> list[str]:
     return [one.route, *counts, bound, "none yet" if one.max_wrong is None else percent(one.max_wrong)]
 
 
-def forgone(told: Told) -> Decimal:
-    """USD that the holdout's sessions had saved if treated, at the rate of the others of their part."""
-    sums = ZERO
-    for one in told.parts:
-        held = told.held.get(one.group, Totals())
-        others = one.totals.cost_without_us - held.cost_without_us
-        if others:
-            sums += (one.totals.saved - held.saved) / others * held.cost_without_us
-    return max(sums, ZERO)
-
-
 def held_out(told: Told) -> Totals:
     return sum(told.held.values(), Totals())
 
@@ -342,10 +336,10 @@ def _proof(told: Told) -> Markup:
         return Markup("")
     rows = (
         ("Judging, embedding, auditing, watching and benchmarks, charged to their lever", dollars(totals.proof_cost)),
-        (f"Not saved on {held.requests:,} requests of the holdout", dollars(forgone(told))),
+        (f"Not saved on {held.requests:,} requests of the holdout", dollars(forgone(told.measured))),
     )
     return section(
-        f"Knowing this cost {dollars(totals.proof_cost + forgone(told))}",
+        f"Knowing this cost {dollars(totals.proof_cost + max(forgone(told.measured), ZERO))}",
         note(
             "The first is in the cost above. The second is on no bill: what these sessions had saved like the others."
         ),

@@ -12,8 +12,9 @@ from fivelevers.metering.attribution import Basis, Saving, WasteKind
 from fivelevers.metering.event import Event, to_record
 from fivelevers.metering.outcomes import Outcome
 from fivelevers.metering.report import GroupBy
+from fivelevers.pages.holdout import forgone
 from fivelevers.pages.month_page import month_page
-from fivelevers.pages.report_page import Told, forgone, held_out, report_page
+from fivelevers.pages.report_page import Told, held_out, report_page
 from fivelevers.stores.calibrations import Calibrated, add
 from fivelevers.stores.ledger import Ledger
 from tests.unit.events import attempt, looked_up, outcome
@@ -104,7 +105,7 @@ def test_money_and_holdout_are_counted_once(kept: Kept, by: GroupBy) -> None:
     told = kept.told(by)
     assert told.total.totals.cost == 18
     assert held_out(told).requests == held_out(told).cost == 12
-    assert forgone(told) == 6
+    assert forgone(told.measured) == 6
     text = Read(report_page(told)).text
     for day, usd in ((1, "$9.0000"), (2, "$4.5000"), (3, "$4.5000")):
         assert f"{day} January 1970{usd}" in text

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from decimal import Decimal
 
+from fivelevers.metering.measured import Measured, Saving
 from fivelevers.metering.report import GroupBy, Totals
 from fivelevers.pages.month_page import month_page
-from fivelevers.pages.report_page import forgone
-from fivelevers.prices import Usage
+from fivelevers.pages.numbers import MINUS
+from fivelevers.pages.report_page import report_page
 from tests.unit.pages.test_markup import Read
 from tests.unit.pages.test_report_page import HOSTILE, clusters, told
 
@@ -43,8 +44,28 @@ def test_tags_are_not_added_up() -> None:
     assert "3 more tags are not shown" in page.text
 
 
-def test_the_holdout_forgoes_what_the_others_save() -> None:
-    held = Totals(requests=10, usage=Usage(input=1), cost=Decimal(1), cost_without_us=Decimal(1))
-    (line,) = told(clusters()).lines
-    both = replace(line, totals=line.totals + held)
-    assert forgone(replace(told(clusters()), parts=[both], held={"support": held})) == Decimal(2) / 3
+def measured(saved: str, modelled: str) -> Measured:
+    """Of 100 requests outside a holdout of 10."""
+    half = Decimal("0.5")
+    outside = Totals(requests=100, cost=Decimal(10), cost_without_us=Decimal(10) + Decimal(modelled))
+    saving = Saving(Decimal(saved), Decimal(saved) - half, Decimal(saved) + half)
+    return Measured("support", saving, outside, Totals(requests=10, cost=Decimal(1), cost_without_us=Decimal(1)))
+
+
+def test_what_the_holdout_says_stands_beside_what_is_metered() -> None:
+    found = [measured("2.4", "2.4")]
+    held = {"support": found[0].holdout}
+    page = Read(month_page(replace(told(clusters()), since=NOVEMBER, measured=found, held=held)))
+    assert "against the holdout, $1.9000 to $2.9000 (95 %)" in page.text
+    assert "disagrees" not in page.text
+    assert "$0.2400 not saved on 10 requests" in page.text
+
+
+def test_a_holdout_that_disagrees_is_in_the_headline_of_both_pages() -> None:
+    found = replace(told(clusters()), since=NOVEMBER, measured=[measured("-5.4", "2.7")])
+    found = replace(found, held={"support": found.measured[0].holdout})
+    for page in (Read(month_page(found)), Read(report_page(found))):
+        assert "the holdout disagrees" in page.text
+        told_so = "The holdout disagrees on support: -$5.4000 measured (-$5.9000 to -$4.9000, 95 %), $2.7000 metered."
+        assert told_so in page.text.replace(MINUS, "-")
+    assert "$0.5400 less than treated on 10 requests" in Read(month_page(found)).text
