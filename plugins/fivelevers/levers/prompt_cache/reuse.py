@@ -16,6 +16,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fivelevers.levers.prompt_cache.classes import BIN_BITS, LEVELS, role_of
 from fivelevers.levers.prompt_cache.node import Role
@@ -42,7 +43,6 @@ Curve = tuple[float, ...]
 
 _Row = list[float]  # entered, then seen again by gap
 _Key = tuple[int, int]  # a level and the class at it
-_Place = tuple[tuple[_Row, ...], int]  # the rows of a class, one a level, and the index in each
 
 
 def entered(class_id: int, at: float) -> list[str]:
@@ -108,7 +108,6 @@ class Hazards:
 
     def __init__(self, counts: Mapping[str, float] | None = None) -> None:
         self._cohorts: dict[str, dict[_Key, _Row]] = {}
-        self._places: dict[str, _Place] = {}
         self._minute = -1
         self._judged: list[tuple[dict[_Key, _Row], float, range]] = []
         self._rates: dict[_Key, Curve] = {}
@@ -123,22 +122,17 @@ class Hazards:
     def add(self, counts: Mapping[str, float]) -> None:
         """Take increments in: a process learns from its own at once, with a store or without."""
         for field, count in counts.items():
-            rows, at = self._places.get(field) or self._place(field)
-            for row in rows:
+            cohort, keys, at = _parsed(field)
+            rows = self._cohorts.setdefault(cohort, {})
+            for key in keys:
+                row = rows.get(key)
+                if row is None:
+                    row = rows[key] = [0.0] * (1 + len(EDGES_S))
                 row[at] += count
-
-    def _place(self, field: str) -> _Place:
-        """Where a field is counted, found once as long as its cohort is kept."""
-        cohort, name, slot = field.split(".")
-        class_id, rows = int(name), self._cohorts.setdefault(cohort, {})
-        keys = [(level, class_id >> BIN_BITS * level) for level in LEVELS]
-        counted = tuple([rows.setdefault(key, [0.0] * (1 + len(EDGES_S))) for key in keys])
-        found = self._places[field] = counted, 0 if slot == "n" else int(slot) + 1
-        return found
 
     def replace(self, counts: Mapping[str, float]) -> None:
         """The fleet's sums, with whatever of this process's the store does not have yet. Odd fields are left out."""
-        self._cohorts, self._places = {}, {}
+        self._cohorts = {}
         self.add({field: count for field, count in counts.items() if _well_formed(field)})
         self._minute = -1
 
@@ -214,17 +208,23 @@ class Hazards:
         if minute <= self._minute:
             return
         self._minute, self._curves, self._rates, self._kept = minute, {}, {}, {}
-        gone = [cohort for cohort in self._cohorts if not _needed(cohort, now)]
-        for cohort in gone:
+        for cohort in [cohort for cohort in self._cohorts if not _needed(cohort, now)]:
             del self._cohorts[cohort]
-        if gone:
-            self._places = {}
         for tier, span_s in _SPANS_S.items():  # the present ones fill after this look
             self._cohorts.setdefault(f"{tier}{int(now // span_s)}", {})
         week, fraction = divmod(now / _SPANS_S["w"], 1.0)
         weeks = {f"w{int(week)}": 1.0, f"w{int(week) - 1}": 1.0 - fraction}
         self._judged = [(rows, weeks[c], _GAPS) for c, rows in self._cohorts.items() if c in weeks]
         self._judged += [(rows, -1.0, gaps) for c, rows in self._cohorts.items() if (gaps := _too_young(c, now))]
+
+
+@lru_cache(maxsize=2**14)  # of the present cohorts the same come again and again
+def _parsed(field: str) -> tuple[str, tuple[_Key, ...], int]:
+    """(cohort, where its class is counted, at which place of the row)."""
+    cohort, name, slot = field.split(".")
+    class_id = int(name)
+    keys = tuple((level, class_id >> BIN_BITS * level) for level in LEVELS)
+    return cohort, keys, 0 if slot == "n" else int(slot) + 1
 
 
 def _too_young(cohort: str, now: float) -> range:
