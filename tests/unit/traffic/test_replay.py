@@ -143,7 +143,8 @@ def test_a_limit_without_a_sense_is_refused(
 
 def test_an_interrupt_ends_the_command_with_what_is_known_so_far(fake: fake_proxy.FakeProxy) -> None:
     program = (
-        "import sys; from examples.traffic import __main__ as m; from tests.unit.traffic.lines import request;"
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a background job ignores it
+        "from examples.traffic import __main__ as m; from tests.unit.traffic.lines import request;"
         "m.load_all = lambda only: [request(0, 'a', text='fine'), request(1, 'a', text='hang')];"
         "m.load_keys = lambda path: {'people': 'sk'}; sys.exit(m.main())"
     )
